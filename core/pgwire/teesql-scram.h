@@ -27,13 +27,28 @@ typedef struct {
 
 gboolean teesql_scram_verifier_parse (const char *text, TeesqlScramVerifier *out, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 char *teesql_scram_verifier_format (const TeesqlScramVerifier *self) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_scram_verifier_decoy:
+ * @seed: 32 bytes that an outsider cannot know (design 5, `role-decoy`)
+ * @index: place among the candidates
+ *
+ * fills a place that must never match: looks and costs like a real one, is stable for a role, and stands with `real` %FALSE
+ */
+void teesql_scram_verifier_decoy (TeesqlSecret *seed, guint index, const guint8 *salt, gsize salt_size, guint iterations, TeesqlScramVerifier *out);
 
 /**
  * TeesqlScramKeys:
  *
  * ClientKey and ServerKey of one password under one salt and count, in one #TeesqlSecret: what a login needs instead of PBKDF2
  */
+/* UNSUPPORTED `scram-password` for bytes outside ASCII: no SASLprep here, and nothing of ours needs it */
 TeesqlSecret *teesql_scram_keys_new (TeesqlSecret *password, const guint8 *salt, gsize salt_size, guint iterations, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* 64 bytes: ClientKey ‖ ServerKey; blocks for the rounds */
+/**
+ * teesql_scram_keys_match:
+ *
+ * Returns: whether @keys were made from the password behind @verifier (under its salt and rounds); constant time
+ */
+gboolean teesql_scram_keys_match (TeesqlSecret *keys, const TeesqlScramVerifier *verifier) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_scram_keys_to_verifier (TeesqlSecret *keys, const guint8 *salt, gsize salt_size, guint iterations, TeesqlScramVerifier *out);
 
 /**
@@ -60,7 +75,7 @@ TeesqlScramServer *teesql_scram_server_new (const TeesqlScramServerOptions *opti
 void teesql_scram_server_free (TeesqlScramServer *self);
 /* client-first (with the mechanism the client chose) -> server-first. Errors: #TEESQL_PROTOCOL_ERROR, `scram-malformed`, `scram-downgrade`, `scram-mechanism` */
 char *teesql_scram_server_first (TeesqlScramServer *self, const char *mechanism, const char *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* client-final -> server-final. REFUSED `authentication-failed` when no real candidate fits; *out_candidate tells which did */
+/* client-final -> server-final. `scram-malformed`, `scram-nonce`, REFUSED `scram-channel-binding`, and REFUSED `authentication-failed` when no real candidate fits; *out_candidate tells which did */
 char *teesql_scram_server_final (TeesqlScramServer *self, const char *data, gsize size, guint *out_candidate, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
@@ -73,9 +88,10 @@ typedef struct _TeesqlScramClient TeesqlScramClient;
 TeesqlScramClient *teesql_scram_client_new (const char *nonce, const guint8 *channel_binding, gsize channel_binding_size) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_scram_client_free (TeesqlScramClient *self);
 char *teesql_scram_client_first (TeesqlScramClient *self) G_GNUC_WARN_UNUSED_RESULT;
-/* server-first: after it, salt and rounds are known (bounded) and the caller finds or makes the keys */
+/* server-first: `scram-malformed`, `scram-nonce`, REFUSED `scram-iterations`; after it, salt and rounds are known (bounded) and the caller finds or makes the keys */
 gboolean teesql_scram_client_take_first (TeesqlScramClient *self, const char *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const guint8 *teesql_scram_client_get_salt (const TeesqlScramClient *self, gsize *out_size, guint *out_iterations);
+/* UNSUPPORTED `scram-order` where the steps are not taken in turn */
 char *teesql_scram_client_final (TeesqlScramClient *self, TeesqlSecret *keys, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* server-final: the server knows the key too. REFUSED `server-signature` */
 gboolean teesql_scram_client_check_final (TeesqlScramClient *self, const char *data, gsize size, GError **error) G_GNUC_WARN_UNUSED_RESULT;
