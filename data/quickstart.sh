@@ -1,0 +1,414 @@
+#!/bin/bash
+# quickstart.sh [up|down|status|reset]: TeeSQL on one machine, in a few minutes.
+#
+# up      installs what is missing, builds, starts PostgreSQL 17, two simulated guests (server and client) of one simulated
+#         platform and teesqld, then runs a query through `teesql connect` and shows who proved what to whom
+# down    stops what up started; the data stays
+# status  what runs, and where
+# reset   down, then removes the state (the database too)
+#
+# Everything but the trust anchor is what runs in a confidential VM: the same programs verify complete quotes under the
+# simulator's own root. State: .quickstart/ in this checkout, or $TEESQL_QUICKSTART_DIR. Build: build/, or $TEESQL_BUILD_DIR.
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+build=${TEESQL_BUILD_DIR:-$top/build}
+state=${TEESQL_QUICKSTART_DIR:-$top/.quickstart}
+sql_port=${TEESQL_QUICKSTART_PORT:-5433}
+http_port=${TEESQL_QUICKSTART_HTTP_PORT:-8080}
+
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; fi
+step () { printf '%s==> %s%s\n' "$bold" "$*" "$plain"; }
+fail () { printf 'quickstart: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2; exit 1; }
+
+# --- folders -----------------------------------------------------------------------------------------------------------
+
+# sockets need paths under 108 bytes, so they live apart from the state; one folder per state folder
+run_folder () {
+  local base=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}} tag
+  [ -w "$base" ] && [ ${#base} -le 40 ] || base=/tmp
+  tag=$(printf '%s' "$state" | sha256sum | cut -c1-8)
+  printf '%s/teesql-quickstart-%s-%s' "$base" "$(id -u)" "$tag"
+}
+
+make_folders () {
+  umask 077
+  mkdir -p "$state"/{conf,secrets,platform,log,state,cache}
+  state=$(cd "$state" && pwd)
+  run=$(run_folder)
+  mkdir -p "$run"
+  [ -O "$run" ] && [ ! -L "$run" ] || fail "$run belongs to somebody else"
+  # PostgreSQL's user passes through to its own socket folder and can list nothing
+  chmod 0711 "$run"
+  mkdir -p "$run/agent" "$run/client" "$run/daemon"
+  ln -sfn "$run" "$state/run"
+}
+
+# --- processes ---------------------------------------------------------------------------------------------------------
+
+# start NAME COMMAND…: in the background, its pid and its start time noted, so that `down` ends nothing else
+start () {
+  local name=$1; shift
+  setsid "$@" >"$state/log/$name.out" 2>>"$state/log/$name.log" </dev/null &
+  local pid=$!
+  printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$run/$name.pid"
+}
+
+started_at () { awk '{ sub(/^.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null || true; }
+
+running () {
+  local pid when
+  [ -f "$run/$1.pid" ] && read -r pid when <"$run/$1.pid" && [ -n "$when" ] && [ "$(started_at "$pid")" = "$when" ]
+}
+
+stop () {
+  local name=$1 signal=${2:-TERM} pid _ i
+  if running "$name"; then
+    read -r pid _ <"$run/$name.pid"
+    kill -"$signal" "$pid" 2>/dev/null || true
+    for i in $(seq 150); do running "$name" || break; sleep 0.1; done
+    if running "$name"; then kill -KILL "$pid" 2>/dev/null || true; fi
+  fi
+  rm -f "$run/$name.pid"
+}
+
+# wait_for SECONDS WHAT COMMAND…
+wait_for () {
+  local seconds=$1 what=$2 i; shift 2
+  for i in $(seq $((seconds * 10))); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.1
+  done
+  printf 'quickstart: %s did not become ready in %s s; the last lines of its log:\n' "$what" "$seconds" >&2
+  tail -n 15 "$state/log/$what.log" >&2 2>/dev/null || true
+  exit 1
+}
+
+port_free () { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# the port asked for, or the next free one: another program may hold it
+pick_port () {
+  local port=$1
+  while ! port_free "$port"; do port=$((port + 1)); done
+  printf '%s' "$port"
+}
+
+# --- PostgreSQL --------------------------------------------------------------------------------------------------------
+
+# PostgreSQL refuses to run as root: then it runs as Debian's user, else as nobody
+choose_postgres_user () {
+  pg_user=
+  if [ "$(id -u)" -eq 0 ]; then
+    pg_user=nobody
+    getent passwd postgres >/dev/null && pg_user=postgres
+  fi
+}
+
+as_postgres () {
+  if [ -n "$pg_user" ]; then
+    (cd / && exec setpriv --reuid="$pg_user" --regid="$(id -g "$pg_user")" --clear-groups --no-new-privs "$@")
+  else
+    "$@"
+  fi
+}
+
+# where the state lies under a folder that PostgreSQL's user may not pass (a home of mode 0700), its data lie beside the sockets
+choose_pgdata () {
+  pgdata=$state/pgdata
+  if [ -n "$pg_user" ] && [ ! -e "$pgdata" ]; then
+    chmod 0711 "$state"
+    if as_postgres test -x "$state"; then
+      install -d -m 0700 -o "$pg_user" "$pgdata"
+    else
+      local apart=/var/tmp/$(basename "$run")-pgdata
+      install -d -m 0700 -o "$pg_user" "$apart"
+      ln -sfn "$apart" "$pgdata"
+    fi
+  fi
+  pgdata=$(readlink -f "$pgdata" || printf '%s' "$pgdata")
+}
+
+start_postgres () {
+  choose_postgres_user
+  choose_pgdata
+  install -d -m 0755 ${pg_user:+-o "$pg_user"} "$run/pg"
+  if [ ! -f "$pgdata/PG_VERSION" ]; then
+    # the password that teesqld will derive, asked of the guest agent; it passes through pipes only
+    superuser_password | as_postgres "$pg_bin/initdb" -D "$pgdata" -U postgres --auth=scram-sha-256 --data-checksums --no-locale -E UTF8 \
+      --pwfile=/dev/stdin >"$state/log/initdb.log" 2>&1 || { cat "$state/log/initdb.log" >&2; fail "initdb failed"; }
+  fi
+  running postgres && return 0
+  start postgres ${pg_user:+setpriv --reuid="$pg_user" --regid="$(id -g "$pg_user")" --clear-groups} \
+    "$pg_bin/postgres" -D "$pgdata" -c listen_addresses= -c unix_socket_directories="$run/pg" -c wal_level=replica
+  wait_for 30 postgres test -S "$run/pg/.s.PGSQL.5432"
+  wait_for 30 postgres "$pg_bin/pg_isready" -q -h "$run/pg"
+}
+
+superuser_password () {
+  curl -fsS --unix-socket "$run/agent/server.sock" -H 'Content-Type: application/json' \
+    -d '{"path":"pg/superuser","purpose":"superuser-password"}' http://dstack/GetKey | jq -er .key
+}
+
+# --- the simulated platform --------------------------------------------------------------------------------------------
+
+write_app () {
+  jq -n --arg name "$2" --arg image "$3" --arg compose "$4" '{name: $name, image: $image, compose: $compose}' >"$state/conf/$1.json"
+}
+
+make_platform () {
+  [ -f "$state/platform/seed" ] || "$build/core/simulator/teesql-simulator" init "$state/platform" >/dev/null
+  write_app app-server quickstart-server teesql-guest $'services:\n  teesqld: {}\n'
+  write_app app-client quickstart-client teesql-guest $'services:\n  application: {}\n'
+  # the same image with another application: what a host could start in the client's place
+  write_app app-exchanged quickstart-client teesql-guest $'services:\n  application: {}\n  intruder: {}\n'
+}
+
+# guest NAME APP [FLAGS…]
+guest () {
+  local name=$1 app=$2; shift 2
+  running "guest-$name" && return 0
+  start "guest-$name" "$build/core/simulator/teesql-simulator" --platform-seed "file:$state/platform/seed" --machine "$name" \
+    --app "$state/conf/$app.json" --listen "$run/agent/$name.sock" "$@"
+  wait_for 30 "guest-$name" grep -q '"ready":true' "$state/log/guest-$name.out"
+}
+
+start_guests () {
+  guest server app-server --pccs-listen 127.0.0.1:0 --write-root "$state/conf/root-ca.pem"
+  guest client app-client
+  pccs=$(jq -er .pccs "$state/log/guest-server.out")
+}
+
+# the values a policy pins, as the simulator computes them for an application
+pins () {
+  "$build/core/simulator/teesql-simulator" describe --platform-seed "file:$state/platform/seed" --machine "$1" --app "$state/conf/$2.json" |
+    jq -er '"allowed-mrtd = \(.mrtd)\nallowed-rtmr1 = \(.rtmr1)\nallowed-rtmr2 = \(.rtmr2)\nallowed-compose-hash = \(.compose_hash)\nallowed-key-provider = \(.key_provider)"'
+}
+
+# --- configuration -----------------------------------------------------------------------------------------------------
+
+verifier_group () {
+  cat <<TXT
+[verifier:dcap]
+trusted-root = $state/conf/root-ca.pem
+collateral-url = $pccs
+cache-directory = $state/cache/$1
+TXT
+}
+
+role_group () {
+  printf '[role:%s]\nprivileges = %s\nsecret-verifier = %s\n' "$1" "$2" "$(cat "$state/secrets/$3.verifier")"
+}
+
+make_secrets () {
+  local salt=$state/secrets/scram-salt role file
+  [ -f "$salt" ] || head -c 16 /dev/urandom | base64 >"$salt"
+  for role in teesql_read:read teesql_readwrite:readwrite replicator:replicator; do
+    file=$state/secrets/${role#*:}
+    [ -s "$file" ] && [ -s "$file.verifier" ] && continue
+    "$build/core/cli/teesql" secret new --role "${role%:*}" --scram-salt "$(cat "$salt")" --out "$file" >"$file.verifier.new"
+    sed -n 's/^secret-verifier = //p' "$file.verifier.new" >"$file.verifier"
+    rm -f "$file.verifier.new"
+    [ -s "$file.verifier" ] || fail "teesql secret new gave no verifier for ${role%:*}"
+  done
+}
+
+write_configuration () {
+  mkdir -p "$state/cache/server" "$state/cache/client"
+  cat >"$state/conf/teesqld.conf" <<TXT
+# written by quickstart.sh up, anew each time
+[teesql]
+cluster = quickstart
+node = quickstart-1
+plugin-path = $build/plugins
+state-directory = $state/state
+runtime-directory = $run/daemon
+
+[identity]
+alt-names = localhost;127.0.0.1
+
+[attester:dstack]
+endpoint = $run/agent/server.sock
+
+[kms:dstack]
+endpoint = $run/agent/server.sock
+
+$(verifier_group server)
+
+[policy:clients]
+$(pins client app-client)
+
+[proxy]
+listen = 127.0.0.1:$sql_port
+
+[auth]
+scram-salt = $(cat "$state/secrets/scram-salt")
+
+$(role_group teesql_read read read)
+also-secret-of = teesql_readwrite
+
+$(role_group teesql_readwrite read-write readwrite)
+
+$(role_group replicator replication replicator)
+
+[postgresql]
+host = $run/pg
+
+[http]
+listen = 127.0.0.1:$http_port
+TXT
+  cat >"$state/conf/teesql.conf" <<TXT
+# written by quickstart.sh up, anew each time
+[teesql]
+plugin-path = $build/plugins
+
+[connect]
+server = 127.0.0.1:$sql_port
+socket-directory = $run/client
+
+[attester:dstack]
+endpoint = $run/agent/client.sock
+
+$(verifier_group client)
+
+[policy:server]
+$(pins server app-server)
+TXT
+  # the same client configuration, attested by the exchanged guest
+  sed "s#^endpoint = .*#endpoint = $run/agent/exchanged.sock#" "$state/conf/teesql.conf" >"$state/conf/teesql-exchanged.conf"
+}
+
+# --- the tour ----------------------------------------------------------------------------------------------------------
+
+teesql () { "$build/core/cli/teesql" --config "$state/conf/teesql.conf" "$@"; }
+
+run_sql () {
+  local config=$1; shift
+  DATABASE_URL="postgresql://teesql_readwrite@localhost/postgres" PGPASSFILE=$run/client/pgpass \
+    "$build/core/cli/teesql" --config "$config" connect "127.0.0.1:$sql_port" --exec -- \
+    env PGPASSFILE="$run/client/pgpass" "$pg_bin/psql" -X -q -v ON_ERROR_STOP=1 -U teesql_readwrite -d postgres "$@"
+}
+
+show_query () {
+  printf '*:*:*:teesql_readwrite:%s\n' "$(cat "$state/secrets/readwrite")" >"$run/client/pgpass"
+  run_sql "$state/conf/teesql.conf" <<'SQL'
+create table if not exists hello (at timestamptz default now(), who name default current_user);
+insert into hello default values;
+select count(*) as visits, max(at) as last, current_user as role, split_part(version(), ' (', 1) as server from hello;
+SQL
+}
+
+show_proof () {
+  local proof
+  proof=$(teesql --json verify server "127.0.0.1:$sql_port") || { printf '%s\n' "$proof"; fail "the server could not be verified"; }
+  printf '%s' "$proof" | jq -r '
+    "  the server proved to us    MRTD \(.evidence.mrtd[0:16])…  RTMR1 \(.evidence.rtmr[1][0:16])…  RTMR2 \(.evidence.rtmr[2][0:16])…",
+    "                             TCB \(.evidence.tcb_status), key binding \(.evidence.binding), policy accepted: \(.evidence.policy.accepted)",
+    "                             over \(.tls.protocol // .tls.version // "TLS"), key \(.spki_sha256[0:16])…"'
+  grep -h 'role=teesql_readwrite\|authenticated\|attested' "$state/log/teesqld.log" | tail -n 1 | sed 's/^/  the client proved to it     /' | cut -c1-200 || true
+}
+
+show_exchange () {
+  local answer
+  guest exchanged app-exchanged
+  if answer=$(run_sql "$state/conf/teesql-exchanged.conf" -c 'select 1' 2>&1); then
+    fail "an exchanged guest was let in: $answer"
+  fi
+  stop guest-exchanged
+  printf '%s\n' "$answer" | grep -m1 -o 'FATAL:.*' | sed 's/^/  /' || { printf '%s\n' "$answer" >&2; fail "the exchanged guest failed for another reason"; }
+}
+
+# --- verbs -------------------------------------------------------------------------------------------------------------
+
+up () {
+  step "Tools and libraries"
+  "$top/data/install-dependencies.sh" build
+  step "PostgreSQL 17"
+  pg_bin=$("$top/data/get-postgresql.sh")
+  "$pg_bin/postgres" --version | sed 's/^/  /'
+  step "Build"
+  if [ -z "${TEESQL_BUILD_DIR:-}" ]; then
+    [ -f "$build/build.ninja" ] || meson setup "$build" "$top" -Dtests=false >"$state/log/build.log" 2>&1 || { cat "$state/log/build.log" >&2; fail "meson setup failed"; }
+    ninja -C "$build" >"$state/log/build.log" 2>&1 || { grep -E -A8 'FAILED|error:' "$state/log/build.log" >&2; fail "the build failed"; }
+  fi
+  step "A simulated TDX platform with two guests"
+  make_platform
+  start_guests
+  step "PostgreSQL, reachable from this machine's unix socket only"
+  start_postgres
+  step "teesqld"
+  make_secrets
+  if ! running teesqld; then
+    sql_port=$(pick_port "$sql_port")
+    http_port=$(pick_port "$http_port")
+    printf '%s %s\n' "$sql_port" "$http_port" >"$state/conf/ports"
+    write_configuration
+    start teesqld "$build/core/daemon/teesqld" --config "$state/conf/teesqld.conf"
+  fi
+  read -r sql_port http_port <"$state/conf/ports"
+  wait_for 60 teesqld curl -fsS "http://127.0.0.1:$http_port/health/ready"
+  printf '  attested SQL on 127.0.0.1:%s, health on http://127.0.0.1:%s/health\n' "$sql_port" "$http_port"
+  step "A query through teesql connect"
+  show_query
+  step "Who proved what to whom"
+  show_proof
+  step "The same client, its guest exchanged for another"
+  show_exchange
+  step "Go on"
+  cat <<TXT
+  an SQL shell      $(relative "$0") psql
+  your program      $(relative "$build/core/cli/teesql") --config $(relative "$state/conf/teesql.conf") connect --exec -- CMD…
+  the secret        $(relative "$state/secrets/readwrite") (role teesql_readwrite; read: teesql_read)
+  look              $(relative "$0") status;  logs in $(relative "$state/log")
+  stop              $(relative "$0") down     (reset removes the data too)
+TXT
+}
+
+relative () { realpath --relative-to="$PWD" "$1"; }
+
+down () {
+  local name
+  for name in teesqld postgres guest-exchanged guest-client guest-server; do
+    running "$name" && printf 'stopping %s\n' "$name"
+    stop "$name" "$([ "$name" = postgres ] && echo INT || echo TERM)"
+  done
+}
+
+status () {
+  local name all=0
+  for name in guest-server guest-client postgres teesqld; do
+    if running "$name"; then printf '%-14s running, pid %s\n' "$name" "$(cut -d' ' -f1 "$run/$name.pid")"; else printf '%-14s stopped\n' "$name"; all=1; fi
+  done
+  if running teesqld; then
+    read -r sql_port http_port <"$state/conf/ports"
+    printf 'attested SQL   127.0.0.1:%s\nhealth         ' "$sql_port"
+    curl -sS "http://127.0.0.1:$http_port/health" || true
+    printf '\n'
+  fi
+  printf 'state          %s\n' "$state"
+  return $all
+}
+
+reset () {
+  down
+  local data
+  data=$(readlink -f "$state/pgdata" 2>/dev/null || true)
+  case $data in */teesql-quickstart-*-pgdata) rm -rf "$data" ;; esac
+  rm -rf "$state" "$run"
+}
+
+sql_shell () {
+  pg_bin=$("$top/data/get-postgresql.sh")
+  read -r sql_port http_port <"$state/conf/ports"
+  run_sql "$state/conf/teesql.conf" "$@"
+}
+
+case ${1:-up} in
+  up|down|status|reset|psql) ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
+make_folders
+case ${1:-up} in
+  psql) shift; sql_shell "$@" ;;
+  *) "${1:-up}" ;;
+esac
