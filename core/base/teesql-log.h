@@ -22,6 +22,8 @@ typedef struct {
 
 /* Thread safe. One line per message on stderr, never a secret; bytes outside printable UTF-8 are escaped. */
 TEESQL_API void teesql_log_setup (const char *program, TeesqlLogLevel level, TeesqlLogFormat format);
+/* sends to another journal socket, from now on and where the format is JOURNAL; %FALSE when nobody listens there */
+TEESQL_API gboolean teesql_log_use_journal_socket (const char *path);
 TEESQL_API void teesql_log_set_level (TeesqlLogLevel level);
 TEESQL_API gboolean teesql_log_is_enabled (TeesqlLogLevel level);
 /**
