@@ -12,6 +12,8 @@ G_BEGIN_DECLS
  * `moved` flag; a step back is never followed, a step forward is. Thread safe. Boxed, refcounted.
  */
 typedef struct _TeesqlClock TeesqlClock;
+#define TEESQL_TYPE_CLOCK (teesql_clock_get_type ())
+TEESQL_API GType teesql_clock_get_type (void);
 
 /**
  * TeesqlClockSource:
