@@ -104,6 +104,7 @@ class Postgres:
             os.chown(self.run_dir, self.user.pw_uid, self.user.pw_gid)
         os.chmod(self.run_dir, 0o755)
         self.settings = {"listen_addresses": "", "unix_socket_directories": self.run_dir, "wal_level": "replica", "fsync": "off", **settings}
+        self.port = str(self.settings.get("port", 5432))
         self.as_user(["initdb", "-D", self.data, "-U", "postgres", "--auth=scram-sha-256", "--data-checksums", "--no-locale", "-E", "UTF8",
                       "--no-sync", "--pwfile=/dev/stdin"], input=superuser_password + "\n")
         self.password = superuser_password
@@ -117,11 +118,11 @@ class Postgres:
     def start(self):
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
         self.process = Process("postgres", [os.path.join(self.bindir, "postgres"), "-D", self.data, *options], self.world.logs, user=self.user)
-        self.process.wait_until(lambda: run([os.path.join(self.bindir, "pg_isready"), "-q", "-h", self.run_dir], check=False).returncode == 0, "ready")
+        self.process.wait_until(lambda: run([os.path.join(self.bindir, "pg_isready"), "-q", "-h", self.run_dir, "-p", self.port], check=False).returncode == 0, "ready")
 
     def admin(self, sql, database="postgres"):
         """As the superuser, straight to PostgreSQL."""
-        return run([os.path.join(self.bindir, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.run_dir, "-U", "postgres", "-d", database, "-c", sql],
+        return run([os.path.join(self.bindir, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.run_dir, "-p", self.port, "-U", "postgres", "-d", database, "-c", sql],
                    env={**os.environ, "PGPASSWORD": self.password}).stdout.strip()
 
     def stop(self, number=signal.SIGINT):
