@@ -11,16 +11,19 @@ G_BEGIN_DECLS
  * @os_image_hash: (nullable): 32 bytes
  * @key_provider_name: (nullable): `kms`, `local-sgx`, `tpm`, `none`
  * @key_provider: (nullable): `NAME:SHA-256 of the id in hex`, the form of `allowed-key-provider`; the bare name when the id is empty
+ * @key_provider_id: (nullable): the id itself (KMS: SubjectPublicKeyInfo of its root), may be empty
  *
  * what the log says before `system-ready`, proved by the replay.
  */
-typedef struct {
+typedef struct
+{
   GBytes *app_id;
   GBytes *compose_hash;
   GBytes *instance_id;
   GBytes *os_image_hash;
   char *key_provider_name;
   char *key_provider;
+  GBytes *key_provider_id;
 } TeesqlLogClaims;
 
 /**
@@ -45,6 +48,16 @@ gboolean teesql_event_digest (const TeesqlEvent *event, guint8 out[48], GError *
  * plain replay of one register (0..3); boot events need their digest. For tests, the simulator and `verify`.
  */
 gboolean teesql_event_log_rtmr (TeesqlEvidence *evidence, guint rtmr, guint8 out[48], GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * teesql_log_claims_check_mrconfigid:
+ * @mrconfigid: 48 bytes of a proved quote
+ *
+ * what the host announced to the TD module at launch must agree with what the guest logged: first byte 1 the compose hash, 2 the
+ * Keccak-256 over compose hash, app id, key provider. All zero: nothing was announced. Reason `mrconfigid-mismatch`
+ */
+gboolean teesql_log_claims_check_mrconfigid (const TeesqlLogClaims *self, const guint8 *mrconfigid, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlLogClaims, teesql_log_claims_free)
 G_END_DECLS

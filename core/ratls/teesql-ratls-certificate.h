@@ -18,7 +18,8 @@ G_BEGIN_DECLS
  *
  * a leaf certificate, parsed. Nothing in it is proved.
  */
-typedef struct {
+typedef struct
+{
   TeesqlEvidence *evidence;
   GBytes *spki;
   GBytes *envelope_report_data;
