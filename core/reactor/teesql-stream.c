@@ -157,7 +157,8 @@ stream_event (TeesqlWatch *watch, guint32 events)
     self->hung_up = TRUE;
   if ((events & EPOLLOUT) != 0 && !self->connecting)
     stream_flush_queue (self);
-  self->func (self, self->user_data);
+  if (self->func != NULL)
+    self->func (self, self->user_data);
 }
 
 static void

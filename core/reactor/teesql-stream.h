@@ -39,6 +39,7 @@ typedef void (*TeesqlStreamSink) (gpointer user_data, const struct iovec *pieces
 /**
  * teesql_stream_new:
  * @fd: owned from here, also on failure
+ * @func: (nullable): %NULL: what happens is remembered until there is one
  */
 TeesqlStream *teesql_stream_new (TeesqlWorker *worker, int fd, TeesqlStreamFunc func, gpointer user_data, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

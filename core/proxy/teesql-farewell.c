@@ -1,0 +1,65 @@
+#include "proxy/teesql-farewell.h"
+
+/* What a peer may still send into the void; a pipelined burst fits, an endless stream is cut. */
+#define MAX_DROPPED ((gsize) 1048576)
+
+static void
+farewell_finish (TeesqlFarewell *self)
+{
+  teesql_farewell_clear (self);
+  self->done (self, self->user_data);
+}
+
+static void
+farewell_drop (gpointer user_data, const struct iovec *pieces, guint n_pieces, gsize size)
+{
+}
+
+static void
+farewell_event (TeesqlStream *stream, gpointer user_data)
+{
+  TeesqlFarewell *self = user_data;
+  TeesqlIo io = TEESQL_IO_DONE;
+
+  while (io == TEESQL_IO_DONE && self->patience > 0 && teesql_stream_can_receive (stream))
+    {
+      gsize taken;
+
+      io = teesql_stream_receive (stream, TEESQL_WORKER_SCRATCH, farewell_drop, NULL, &taken);
+      self->patience -= MIN (self->patience, taken);
+    }
+  if (self->patience == 0 || io == TEESQL_IO_FAILED || teesql_stream_is_broken (stream) ||
+      (io == TEESQL_IO_EOF && teesql_stream_is_write_closed (stream)))
+    farewell_finish (self);
+}
+
+static void
+farewell_timed_out (gpointer user_data)
+{
+  farewell_finish (user_data);
+}
+
+void
+teesql_farewell_init (TeesqlFarewell *self, TeesqlStream *stream, guint timeout_ms, TeesqlFarewellDone done, gpointer user_data)
+{
+  *self = (TeesqlFarewell){
+    .stream = stream,
+    .timer = { .func = farewell_timed_out, .user_data = self },
+    .patience = MAX_DROPPED,
+    .done = done,
+    .user_data = user_data,
+  };
+  teesql_worker_start_timer (teesql_stream_get_worker (stream), &self->timer, timeout_ms);
+  teesql_stream_set_func (stream, farewell_event, self);
+  teesql_stream_close_write (stream);
+  teesql_stream_come_back (stream);
+}
+
+void
+teesql_farewell_clear (TeesqlFarewell *self)
+{
+  if (self->stream == NULL)
+    return;
+  teesql_worker_stop_timer (teesql_stream_get_worker (self->stream), &self->timer);
+  g_clear_pointer (&self->stream, teesql_stream_free);
+}
