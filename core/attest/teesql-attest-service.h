@@ -5,6 +5,7 @@
 #include "policy/teesql-policy.h"
 #include "status/teesql-status.h"
 #include <teesql/teesql-attester.h>
+#include <teesql/teesql-kms.h>
 #include <teesql/teesql-verifier.h>
 
 G_BEGIN_DECLS
@@ -26,14 +27,19 @@ G_DECLARE_FINAL_TYPE (TeesqlAttestService, teesql_attest_service, TEESQL, ATTEST
  *
  * who the peer is to us: each direction has its own policy
  */
-typedef enum { TEESQL_DIRECTION_CLIENTS, TEESQL_DIRECTION_SERVER } TeesqlDirection;
+typedef enum
+{
+  TEESQL_DIRECTION_CLIENTS,
+  TEESQL_DIRECTION_SERVER
+} TeesqlDirection;
 
 /**
  * TeesqlAttestOptions:
  *
  * Borrowed for the call, referenced where kept.
  */
-typedef struct {
+typedef struct
+{
   TeesqlConfig *config;
   TeesqlAttester *attester;
   TeesqlVerifier *const *verifiers; /* all must accept; a refusal always wins */
@@ -41,10 +47,17 @@ typedef struct {
   guint n_verifiers;
   TeesqlClock *clock;
   TeesqlStatus *status;
-  TeesqlDirection direction; /* which policy judges: clients in teesqld, server in teesql */
-  TeesqlTlsUsage usage;      /* what our own certificate is for */
+  TeesqlDirection direction;   /* which policy judges: clients in teesqld, server in teesql */
+  TeesqlTlsUsage usage;        /* what our own certificate is for */
+  const guint8 *config_digest; /* (nullable): 48 bytes; NULL: of @config alone, without facts */
 } TeesqlAttestOptions;
 
+/**
+ * teesql_attest_service_new:
+ *
+ * refuses what never works out: a policy group that makes no sense, external and Intel's roots side by side (SR-7, reason
+ * `mixed-roots`), a simulator beside Intel's root (`mixed-trust`). A taint that an attester shows only later is checked again then.
+ */
 TeesqlAttestService *teesql_attest_service_new (const TeesqlAttestOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_attest_service_start_async:
@@ -52,8 +65,22 @@ TeesqlAttestService *teesql_attest_service_new (const TeesqlAttestOptions *optio
  * gets the first identity, checks it against its own quote by the verifiers (not by policy), then keeps it renewed by
  * itself; a failed renewal is retried with back-off, degrades health and fails closed at expiry
  */
-void teesql_attest_service_start_async (TeesqlAttestService *self, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+void teesql_attest_service_start_async (TeesqlAttestService *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+                                        gpointer user_data);
 gboolean teesql_attest_service_start_finish (TeesqlAttestService *self, GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_attest_service_stop: (main context)
+ *
+ * ends the timers and what is in flight; the identity stays for sessions that drain. Before the last unref.
+ */
+void teesql_attest_service_stop (TeesqlAttestService *self);
+/**
+ * teesql_attest_service_check_kms: (main context)
+ *
+ * keys of a simulator beside a production attester, or the reverse, are refused (reason `mixed-trust`); a taint of @kms is published.
+ * To be asked again after the first key, since an agent says only then what it is.
+ */
+gboolean teesql_attest_service_check_kms (TeesqlAttestService *self, TeesqlKms *kms, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_attest_service_ref_identity: (any thread)
  *
@@ -74,19 +101,21 @@ TeesqlVerdict *teesql_attest_service_lookup (TeesqlAttestService *self, GBytes *
  * binding, chain, quote, collateral, event log, policy, in the order of the design; calls in flight for one digest are merged, their
  * number capped (`busy`). Calls back in the caller's thread-default context, never before it returns.
  */
-void teesql_attest_service_judge_async (TeesqlAttestService *self, GBytes *leaf, const TeesqlLogContext *context,
-                                        GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+void teesql_attest_service_judge_async (TeesqlAttestService *self, GBytes *leaf, const TeesqlLogContext *context, GCancellable *cancellable,
+                                        GAsyncReadyCallback callback, gpointer user_data);
 /**
  * teesql_attest_service_judge_finish:
  *
  * Returns: (transfer full) (nullable): a verdict either way; %NULL only when cancelled
  */
-TeesqlVerdict *teesql_attest_service_judge_finish (TeesqlAttestService *self, GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+TeesqlVerdict *teesql_attest_service_judge_finish (TeesqlAttestService *self, GAsyncResult *result, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_attest_service_reload: (main context)
  *
  * takes a new configuration and its digest: drops cached verdicts whose policy changed, emits `judge-again`
  */
-gboolean teesql_attest_service_reload (TeesqlAttestService *self, TeesqlConfig *config, const guint8 digest[48], GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_attest_service_reload (TeesqlAttestService *self, TeesqlConfig *config, const guint8 digest[48], GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -1,0 +1,74 @@
+#include "attest/teesql-collateral-watch.h"
+#include "base/teesql-hex.h"
+
+/* Models of platforms that verified under the root: there are not so many, and a root that invents them is the operator's own. */
+#define PLATFORMS_MAX 4096
+
+typedef struct
+{
+  gint64 issued_at;
+  gint64 evaluation;
+} Seen;
+
+struct _TeesqlCollateralWatch
+{
+  GHashTable *platforms; /* FMSPC and anchor in hex -> Seen */
+};
+
+TeesqlCollateralWatch *
+teesql_collateral_watch_new (void)
+{
+  TeesqlCollateralWatch *self = g_new0 (TeesqlCollateralWatch, 1);
+
+  self->platforms = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  return self;
+}
+
+void
+teesql_collateral_watch_free (TeesqlCollateralWatch *self)
+{
+  g_hash_table_unref (self->platforms);
+  g_free (self);
+}
+
+static char *
+platform_key (TeesqlClaims *claims)
+{
+  gsize fmspc_size = 0;
+  gsize anchor_size = 0;
+  const guint8 *fmspc = teesql_claims_get_field (claims, TEESQL_FIELD_FMSPC, &fmspc_size);
+  const guint8 *anchor = teesql_claims_get_field (claims, TEESQL_FIELD_TRUST_ANCHOR, &anchor_size);
+  g_autofree char *fmspc_hex = fmspc != NULL ? teesql_hex_encode (fmspc, fmspc_size) : NULL;
+  g_autofree char *anchor_hex = anchor != NULL ? teesql_hex_encode (anchor, anchor_size) : NULL;
+
+  return g_strconcat (fmspc_hex != NULL ? fmspc_hex : "", "/", anchor_hex, NULL);
+}
+
+static gint64
+number_or_zero (TeesqlClaims *claims, TeesqlNumber number)
+{
+  gint64 value = 0;
+
+  return teesql_claims_get_number (claims, number, &value) ? value : 0;
+}
+
+gboolean
+teesql_collateral_watch_note (TeesqlCollateralWatch *self, TeesqlClaims *claims)
+{
+  g_autofree char *key = platform_key (claims);
+  const Seen now = { number_or_zero (claims, TEESQL_NUMBER_ISSUED_AT), number_or_zero (claims, TEESQL_NUMBER_TCB_EVALUATION) };
+  Seen *seen = g_hash_table_lookup (self->platforms, key);
+  gboolean newer = FALSE;
+
+  if (seen == NULL)
+    {
+      if (g_hash_table_size (self->platforms) >= PLATFORMS_MAX)
+        return TRUE;
+      g_hash_table_insert (self->platforms, g_steal_pointer (&key), g_memdup2 (&now, sizeof now));
+      return FALSE;
+    }
+  newer = now.issued_at > seen->issued_at || now.evaluation > seen->evaluation;
+  seen->issued_at = MAX (seen->issued_at, now.issued_at);
+  seen->evaluation = MAX (seen->evaluation, now.evaluation);
+  return newer;
+}
