@@ -9,6 +9,7 @@
 #include <glib-unix.h>
 #include <gnutls/crypto.h>
 #include <locale.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>

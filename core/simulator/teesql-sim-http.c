@@ -30,8 +30,12 @@ free_wiped (gpointer data)
 void
 teesql_sim_http_reply (SoupServerMessage *message, guint status, const char *content_type, GBytes *body)
 {
+  SoupMessageHeaders *headers = soup_server_message_get_response_headers (message);
+
   soup_server_message_set_status (message, status, NULL);
-  soup_message_headers_replace (soup_server_message_get_response_headers (message), "Content-Type", content_type);
+  soup_message_headers_replace (headers, "Content-Type", content_type);
+  /* the SDK for JavaScript closes its half and waits for ours, which libsoup keeps open for a next request */
+  soup_message_headers_replace (headers, "Connection", "close");
   soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
 }
 

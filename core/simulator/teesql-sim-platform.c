@@ -26,12 +26,14 @@ teesql_sim_platform_derive (const TeesqlSimPlatform *self, const char *label, co
   g_autoptr (TeesqlSecret) secret = teesql_sim_platform_derive_secret (self, label, context, error);
   guint8 digest[TEESQL_SHA512_SIZE];
   gsize secret_size = 0;
+  const guint8 *bytes;
 
   g_return_val_if_fail (size <= sizeof digest, FALSE);
   if (secret == NULL)
     return FALSE;
   /* one way more: these bytes are shown to everybody */
-  teesql_digest_bytes (TEESQL_DIGEST_SHA512, digest, teesql_secret_peek (secret, &secret_size), secret_size);
+  bytes = teesql_secret_peek (secret, &secret_size);
+  teesql_digest_bytes (TEESQL_DIGEST_SHA512, digest, bytes, secret_size);
   for (gsize i = 0; i < size; i++)
     out[i] = digest[i];
   return TRUE;
