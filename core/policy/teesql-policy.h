@@ -36,6 +36,13 @@ gboolean teesql_policy_needs_event_log (const TeesqlPolicy *self);
 const guint8 *teesql_policy_get_digest (const TeesqlPolicy *self); /* 32 bytes: part of the verdict cache's key */
 
 /**
+ * teesql_tcb_status_to_text:
+ *
+ * Returns: (nullable): Intel's word, `UpToDate`; %NULL for a number that is no status
+ */
+const char *teesql_tcb_status_to_text (TeesqlTcbStatus status);
+
+/**
  * TeesqlSubject:
  * @claims: proved by a verifier
  * @log: (nullable): proved by replay against @claims
@@ -73,6 +80,10 @@ GPtrArray *teesql_policy_check_attributes (const TeesqlPolicy *policy, TeesqlCla
  * teesql_policy_judge:
  *
  * pure: every rule, in a fixed order, the precise reason for each that refuses. Includes check_attributes.
+ *
+ * Reasons: those of check_attributes; `policy-unsettled`, `legacy-evidence`, `event-log-missing`, `mrconfigid-mismatch`; `mrtd-not-allowed`
+ * and the like per pin (`os-image-hash-`, `rtmr0-` to `rtmr3-`, `compose-hash-`, `key-provider-`, `app-id-`, `instance-id-`, `mrseam-`,
+ * `fmspc-`, `platform-`); `tcb-status-not-accepted`, `advisory-refused`, `tcb-evaluation-too-low`, `claims-expired`, `collateral-too-old`
  *
  * Returns: (transfer full) (element-type TeesqlFinding): empty means accepted
  */

@@ -1,0 +1,263 @@
+#include "policy/teesql-policy-private.h"
+
+#include "base/teesql-digest.h"
+#include "base/teesql-hex.h"
+#include <teesql/teesql-error.h>
+
+#define SHORT_DIGITS 16
+
+/* Messages show the head of a value: enough to find it in a list, short enough for a line. */
+static char *
+short_form (const char *value)
+{
+  const char *colon = strchr (value, ':');
+  const char *digits = colon != NULL ? colon + 1 : value;
+
+  if (strlen (digits) <= SHORT_DIGITS)
+    return g_strdup (value);
+  return g_strdup_printf ("%.*s…", (int) (digits - value) + SHORT_DIGITS, value);
+}
+
+static char *
+bytes_to_hex (GBytes *bytes)
+{
+  gsize size = 0;
+  const guint8 *data = bytes != NULL ? g_bytes_get_data (bytes, &size) : NULL;
+
+  return bytes != NULL ? teesql_hex_encode (data, size) : NULL;
+}
+
+static char *
+field_to_hex (TeesqlClaims *claims, TeesqlField field)
+{
+  gsize size = 0;
+  const guint8 *data = teesql_claims_get_field (claims, field, &size);
+
+  return data != NULL ? teesql_hex_encode (data, size) : NULL;
+}
+
+static char *
+platform_of (TeesqlClaims *claims)
+{
+  guint8 digest[TEESQL_SHA256_SIZE];
+  gsize size = 0;
+  const guint8 *ppid = teesql_claims_get_field (claims, TEESQL_FIELD_PPID, &size);
+
+  if (ppid == NULL)
+    return NULL;
+  teesql_digest_bytes (TEESQL_DIGEST_SHA256, digest, ppid, size);
+  return teesql_hex_encode (digest, sizeof digest);
+}
+
+static char *
+value_in_log (const TeesqlLogClaims *log, TeesqlPinKind pin)
+{
+  if (log == NULL)
+    return NULL;
+  if (pin == TEESQL_PIN_KEY_PROVIDER)
+    return g_strdup (log->key_provider);
+  if (pin == TEESQL_PIN_OS_IMAGE_HASH)
+    return bytes_to_hex (log->os_image_hash);
+  if (pin == TEESQL_PIN_COMPOSE_HASH)
+    return bytes_to_hex (log->compose_hash);
+  return bytes_to_hex (pin == TEESQL_PIN_APP_ID ? log->app_id : log->instance_id);
+}
+
+/* (nullable): what the subject has for this pin */
+static char *
+value_of (const TeesqlSubject *subject, TeesqlPinKind pin)
+{
+  static const TeesqlField fields[TEESQL_N_PINS] = {
+    [TEESQL_PIN_MRTD] = TEESQL_FIELD_MRTD,   [TEESQL_PIN_RTMR0] = TEESQL_FIELD_RTMR0, [TEESQL_PIN_RTMR1] = TEESQL_FIELD_RTMR1,
+    [TEESQL_PIN_RTMR2] = TEESQL_FIELD_RTMR2, [TEESQL_PIN_RTMR3] = TEESQL_FIELD_RTMR3, [TEESQL_PIN_MRSEAM] = TEESQL_FIELD_MRSEAM,
+    [TEESQL_PIN_FMSPC] = TEESQL_FIELD_FMSPC,
+  };
+
+  if (teesql_pin_rules[pin].from_log)
+    return value_in_log (subject->log, pin);
+  return pin == TEESQL_PIN_PLATFORM ? platform_of (subject->claims) : field_to_hex (subject->claims, fields[pin]);
+}
+
+/* A provider's kind alone (`local-sgx`) admits every id of that kind; `kms` is no such word, since anybody runs a KMS. */
+static gboolean
+is_provider_of_kind (const char *value, const char *wanted)
+{
+  gsize size = strlen (wanted);
+
+  return strcmp (wanted, "kms") != 0 && strncmp (value, wanted, size) == 0 && value[size] == ':';
+}
+
+static gboolean
+is_listed (const TeesqlPin *pin, TeesqlPinKind kind, const char *value)
+{
+  if (g_strv_contains ((const char *const *) pin->values, value))
+    return TRUE;
+  for (guint i = 0; kind == TEESQL_PIN_KEY_PROVIDER && pin->values[i] != NULL; i++)
+    if (is_provider_of_kind (value, pin->values[i]))
+      return TRUE;
+  return FALSE;
+}
+
+static TeesqlFinding *
+check_pin (const TeesqlPolicy *self, const TeesqlSubject *subject, TeesqlPinKind kind)
+{
+  const TeesqlPinRule *rule = &teesql_pin_rules[kind];
+  const TeesqlPin *pin = &self->pins[kind];
+  g_autofree char *value = NULL;
+  g_autofree char *shown = NULL;
+
+  if (pin->any || pin->values[0] == NULL) /* one that must be settled and is not has its own rule */
+    return NULL;
+  value = value_of (subject, kind);
+  if (value == NULL || value[0] == '\0')
+    return teesql_finding_new (rule->reason, "%s is not known, and %s lists what is accepted", rule->label, rule->key);
+  if (is_listed (pin, kind, value))
+    return NULL;
+  shown = short_form (value);
+  return teesql_finding_new (rule->reason, "%s %s is not in %s", rule->label, shown, rule->key);
+}
+
+static void
+check_pins (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  for (guint i = 0; i < TEESQL_N_PINS; i++)
+    {
+      TeesqlFinding *finding = check_pin (self, subject, (TeesqlPinKind) i);
+
+      if (finding != NULL)
+        g_ptr_array_add (findings, finding);
+    }
+}
+
+/* SR-6: empty means refuse. */
+static void
+check_settled (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  for (guint i = 0; self->unsettled[i] != NULL; i++)
+    g_ptr_array_add (findings, teesql_finding_new ("policy-unsettled", "[policy:%s] does not settle %s, so nobody is accepted", self->name,
+                                                   self->unsettled[i]));
+}
+
+static void
+check_attributes (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  g_autoptr (GPtrArray) own = teesql_policy_check_attributes (self, subject->claims);
+
+  g_ptr_array_extend_and_steal (findings, g_steal_pointer (&own));
+}
+
+static void
+check_legacy (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  if (subject->legacy && !self->accept_legacy)
+    g_ptr_array_add (findings, teesql_finding_new ("legacy-evidence",
+                                                   "evidence in the old form (extension .1), and accept-legacy-evidence is not set"));
+}
+
+static void
+check_log (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  if (subject->log == NULL && teesql_policy_needs_event_log (self))
+    g_ptr_array_add (findings, teesql_finding_new ("event-log-missing", "the evidence has no event log, which pins of [policy:%s] rest on",
+                                                   self->name));
+}
+
+static void
+check_mrconfigid (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  g_autoptr (GError) error = NULL;
+  gsize size = 0;
+  const guint8 *value = teesql_claims_get_field (subject->claims, TEESQL_FIELD_MRCONFIGID, &size);
+
+  if (subject->log == NULL || value == NULL || teesql_log_claims_check_mrconfigid (subject->log, value, &error))
+    return;
+  g_ptr_array_add (findings, teesql_finding_new (teesql_error_get_reason (error), "%s", error->message));
+}
+
+static void
+check_tcb_status (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  TeesqlTcbStatus status = teesql_claims_get_tcb_status (subject->claims);
+  const char *word = teesql_tcb_status_to_text (status);
+  g_autofree char *advisories = NULL;
+
+  if (word != NULL && (self->accepted_tcb & 1u << status) != 0)
+    return;
+  advisories = g_strjoinv (", ", (char **) teesql_claims_get_advisory_ids (subject->claims));
+  g_ptr_array_add (findings,
+                   teesql_finding_new ("tcb-status-not-accepted",
+                                       "TCB status %s is not in accepted-tcb-status%s%s%s; the platform needs newer firmware or microcode",
+                                       word != NULL ? word : "unknown", advisories[0] != '\0' ? " (" : "", advisories,
+                                       advisories[0] != '\0' ? ")" : ""));
+}
+
+static void
+check_advisories (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  const char *const *ids = teesql_claims_get_advisory_ids (subject->claims);
+
+  for (; *ids != NULL; ids++)
+    if (g_strv_contains ((const char *const *) self->refused_advisories, *ids))
+      g_ptr_array_add (findings, teesql_finding_new ("advisory-refused", "%s applies to the platform and is in refused-advisories", *ids));
+}
+
+static void
+check_evaluation (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  gint64 number = 0;
+
+  if (self->min_tcb_evaluation == 0)
+    return;
+  if (!teesql_claims_get_number (subject->claims, TEESQL_NUMBER_TCB_EVALUATION, &number))
+    g_ptr_array_add (findings,
+                     teesql_finding_new ("tcb-evaluation-too-low",
+                                         "the collateral's evaluation number is not known, min-tcb-evaluation is %" G_GINT64_FORMAT,
+                                         self->min_tcb_evaluation));
+  else if (number < self->min_tcb_evaluation)
+    g_ptr_array_add (findings, teesql_finding_new ("tcb-evaluation-too-low",
+                                                   "collateral of evaluation %" G_GINT64_FORMAT ", min-tcb-evaluation is %" G_GINT64_FORMAT,
+                                                   number, self->min_tcb_evaluation));
+}
+
+/* SR-27: bounds what a host gains by a clock that stands still and by replaying old collateral. */
+static void
+check_collateral_age (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  gint64 issued_at = 0;
+
+  if (!teesql_claims_get_number (subject->claims, TEESQL_NUMBER_ISSUED_AT, &issued_at))
+    g_ptr_array_add (findings, teesql_finding_new ("collateral-too-old",
+                                                   "when the collateral was issued is not known, max-collateral-age cannot be kept"));
+  else if (now_unix - issued_at > self->max_collateral_age_s)
+    g_ptr_array_add (findings, teesql_finding_new ("collateral-too-old",
+                                                   "the collateral was issued %" G_GINT64_FORMAT
+                                                   " hours ago, max-collateral-age is %" G_GINT64_FORMAT " hours",
+                                                   (now_unix - issued_at) / 3600, self->max_collateral_age_s / 3600));
+}
+
+static void
+check_expiry (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings)
+{
+  gint64 valid_until = 0;
+
+  if (!teesql_claims_get_number (subject->claims, TEESQL_NUMBER_VALID_UNTIL, &valid_until) || valid_until < now_unix)
+    g_ptr_array_add (findings, teesql_finding_new ("claims-expired", "what the claims rest on has expired"));
+}
+
+typedef void (*Rule) (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, GPtrArray *findings);
+
+/* The first finding is what a refused peer is told, so the order goes from what nobody can mend to what a list decides. */
+static const Rule rules[] = {
+  check_attributes, check_settled,    check_legacy,     check_log,    check_mrconfigid,     check_pins,
+  check_tcb_status, check_advisories, check_evaluation, check_expiry, check_collateral_age,
+};
+
+GPtrArray *
+teesql_policy_judge (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix)
+{
+  GPtrArray *findings = teesql_findings_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (rules); i++)
+    rules[i](self, subject, now_unix, findings);
+  return findings;
+}
