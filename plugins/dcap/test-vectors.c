@@ -1,4 +1,5 @@
 /* Real quotes with Intel's own signatures, and what a correct verifier says about each. The files are not part of this tree. */
+#include "dcap/dcap-verifier.h"
 #include "dcap/dcap-verify.h"
 
 #include <json-glib/json-glib.h>
@@ -389,6 +390,56 @@ test_folder (void)
 }
 
 static void
+keep_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GAsyncResult **) user_data = g_object_ref (result);
+}
+
+static GAsyncResult *
+wait_for (GAsyncResult **result)
+{
+  while (*result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return *result;
+}
+
+/* What the command line does: everything through the interface and two properties. */
+static void
+check_interface (const char *collateral_path)
+{
+  JsonObject *vector = find_vector ("tdx4-uptodate-a");
+  g_autofree char *root = g_build_filename (folder, "roots", "intel-sgx-root-ca.pem", NULL);
+  g_autofree char *path = g_build_filename (folder, collateral_path, NULL);
+  g_autoptr (GBytes) quote = read_file (json_object_get_string_member (vector, "quote"));
+  g_autoptr (TeesqlEvidenceBuilder) builder = teesql_evidence_builder_new ();
+  g_autoptr (GAsyncResult) init_result = NULL;
+  g_autoptr (GAsyncResult) verify_result = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TeesqlVerifier) verifier =
+      g_object_new (DCAP_TYPE_VERIFIER, "trusted-root", root, "collateral-file", path, "cache-directory", "none", NULL);
+
+  g_async_initable_init_async (G_ASYNC_INITABLE (verifier), 0, NULL, keep_result, &init_result);
+  g_async_initable_init_finish (G_ASYNC_INITABLE (verifier), wait_for (&init_result), &error);
+  g_assert_no_error (error);
+  teesql_evidence_builder_set_quote (builder, quote);
+  g_autoptr (TeesqlEvidence) evidence = teesql_evidence_builder_end (builder, &error);
+  g_assert_no_error (error);
+  teesql_verifier_verify_async (verifier, evidence, time_of (vector), NULL, keep_result, &verify_result);
+  g_autoptr (TeesqlClaims) claims = teesql_verifier_verify_finish (verifier, wait_for (&verify_result), &error);
+  g_assert_no_error (error);
+  check_claims (json_object_get_object_member (vector, "expected"), claims);
+  /* Intel's own key in a file is Intel's own key */
+  g_assert_null (teesql_verifier_get_taint (verifier));
+}
+
+static void
+test_interface (void)
+{
+  check_interface ("tdx4-uptodate-a/collateral.json");
+  check_interface ("tdx4-uptodate-a/split");
+}
+
+static void
 add_vectors (void)
 {
   JsonArray *vectors = json_object_get_array_member (manifest, "vectors");
@@ -412,6 +463,7 @@ add_vectors (void)
       g_test_add_data_func (path, object, test_derived);
     }
   g_test_add_func ("/vectors/folder-of-answers", test_folder);
+  g_test_add_func ("/vectors/through-the-interface", test_interface);
 }
 
 static void
