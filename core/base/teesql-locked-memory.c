@@ -78,8 +78,7 @@ teesql_locked_alloc (gsize size, GError **error)
 
   g_return_val_if_fail (size > 0 && size < G_MAXSSIZE / 2, NULL);
 
-  layout = layout_of (NULL, size);
-  mapping = mmap (NULL, layout.mapping_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  mapping = mmap (NULL, round_up (size, page) + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED)
     {
       no_space (error, "mapping key memory", size);
