@@ -134,8 +134,9 @@ start_postgres () {
   choose_pgdata
   install -d -m 0755 ${pg_user:+-o "$pg_user"} "$run/pg"
   if [ ! -f "$pgdata/PG_VERSION" ]; then
-    # the password that teesqld will derive, asked of the guest agent; it passes through pipes only
-    superuser_password | as_postgres "$pg_bin/initdb" -D "$pgdata" -U postgres --auth=scram-sha-256 --data-checksums --no-locale -E UTF8 \
+    # the password that teesqld will derive, asked of the guest agent; it passes through pipes only (a second one,
+    # since PostgreSQL's user cannot open again what root made)
+    superuser_password | as_postgres sh -c 'cat | "$0" "$@"' "$pg_bin/initdb" -D "$pgdata" -U postgres --auth=scram-sha-256 --data-checksums --no-locale -E UTF8 \
       --pwfile=/dev/stdin >"$state/log/initdb.log" 2>&1 || { cat "$state/log/initdb.log" >&2; fail "initdb failed"; }
   fi
   running postgres && return 0

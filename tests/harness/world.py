@@ -105,8 +105,10 @@ class Postgres:
         os.chmod(self.run_dir, 0o755)
         self.settings = {"listen_addresses": "", "unix_socket_directories": self.run_dir, "wal_level": "replica", "fsync": "off", **settings}
         self.port = str(self.settings.get("port", 5432))
-        self.as_user(["initdb", "-D", self.data, "-U", "postgres", "--auth=scram-sha-256", "--data-checksums", "--no-locale", "-E", "UTF8",
-                      "--no-sync", "--pwfile=/dev/stdin"], input=superuser_password + "\n")
+        # through a pipe of its own: one that root made could not be opened again by PostgreSQL's user
+        self.as_user(["/bin/sh", "-c", 'cat | "$0" "$@"', os.path.join(self.bindir, "initdb"), "-D", self.data, "-U", "postgres",
+                      "--auth=scram-sha-256", "--data-checksums", "--no-locale", "-E", "UTF8", "--no-sync", "--pwfile=/dev/stdin"],
+                     input=superuser_password + "\n")
         self.password = superuser_password
         self.start()
 
