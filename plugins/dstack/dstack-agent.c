@@ -179,6 +179,19 @@ dup_member (const DstackJsonValue *object, const char *name, GError **error)
   return dstack_json_dup_text (&value, VERSION_MAX, error);
 }
 
+/* `"simulator": true`, as teesql-simulator answers beside its revision */
+static gboolean
+member_is_true (const DstackJsonValue *object, const char *name, gboolean *out_true, GError **error)
+{
+  DstackJsonValue value;
+  gboolean found = FALSE;
+
+  if (!dstack_json_member (object, name, DSTACK_JSON_LITERAL, &found, &value, error))
+    return FALSE;
+  *out_true = found && dstack_json_is (&value, "true");
+  return TRUE;
+}
+
 static gboolean
 learn_version (DstackAgent *self, const DstackAnswer *answer, GError **error)
 {
@@ -186,8 +199,10 @@ learn_version (DstackAgent *self, const DstackAnswer *answer, GError **error)
   g_autofree char *version = NULL;
   g_autofree char *revision = NULL;
   DstackJsonValue object;
+  gboolean admitted = FALSE;
 
-  if (dstack_json_parse (answer->body.data, answer->body.size, &object, &local_error))
+  if (dstack_json_parse (answer->body.data, answer->body.size, &object, &local_error) &&
+      member_is_true (&object, "simulator", &admitted, &local_error))
     version = dup_member (&object, "version", &local_error);
   if (local_error == NULL)
     revision = dup_member (&object, "rev", &local_error);
@@ -196,7 +211,7 @@ learn_version (DstackAgent *self, const DstackAnswer *answer, GError **error)
       g_propagate_error (error, g_steal_pointer (&local_error));
       return FALSE;
     }
-  if (self->taint == NULL && dstack_agent_describes_simulator (version, revision))
+  if (self->taint == NULL && (admitted || dstack_agent_describes_simulator (version, revision)))
     self->taint = g_strdup_printf ("simulator at %s", self->endpoint->name);
   g_free (self->version);
   self->version = g_steal_pointer (&version);

@@ -40,8 +40,8 @@ GError *dstack_agent_take_error (DstackAgent *self, GError *error) G_GNUC_WARN_U
 /**
  * dstack_agent_describes_simulator:
  *
- * the one rule: an agent is a simulator when its version or revision says so. Its word is believed against itself only: evidence of a
- * simulator that stays silent does not verify under Intel's root.
+ * the one rule, beside a member `"simulator": true`: an agent is a simulator when its version or revision says so. Its word is believed
+ * against itself only: evidence of a simulator that stays silent does not verify under Intel's root.
  */
 gboolean dstack_agent_describes_simulator (const char *version, const char *revision) G_GNUC_WARN_UNUSED_RESULT;
 

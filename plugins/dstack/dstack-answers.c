@@ -109,10 +109,12 @@ tls_chain (const DstackJsonValue *object, GError **error)
 static gboolean
 has_extension (gnutls_x509_crt_t leaf, const char *oid)
 {
-  gsize size = 0;
-  guint critical = 0;
+  gnutls_datum_t value = { NULL, 0 };
+  unsigned critical = 0;
+  const gboolean found = gnutls_x509_crt_get_extension_by_oid2 (leaf, oid, 0, &value, &critical) >= 0 && value.size > 0;
 
-  return gnutls_x509_crt_get_extension_by_oid (leaf, oid, 0, NULL, &size, &critical) >= 0 && size > 0;
+  gnutls_free (value.data);
+  return found;
 }
 
 static gboolean

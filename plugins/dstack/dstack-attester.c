@@ -70,10 +70,12 @@ quote_cb (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GTask) task = data;
   g_autoptr (DstackAnswer) answer = take_answer (task, result);
   GError *error = NULL;
+  TeesqlEvidence *evidence = NULL;
 
-  if (answer != NULL)
-    return_value (task, dstack_answer_quote (answer->body.data, answer->body.size, g_task_get_task_data (task), &error),
-                  (GDestroyNotify) teesql_evidence_unref, error);
+  if (answer == NULL)
+    return;
+  evidence = dstack_answer_quote (answer->body.data, answer->body.size, g_task_get_task_data (task), &error);
+  return_value (task, evidence, (GDestroyNotify) teesql_evidence_unref, error);
 }
 
 static void
@@ -137,10 +139,12 @@ tls_key_cb (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GTask) task = data;
   g_autoptr (DstackAnswer) answer = take_answer (task, result);
   GError *error = NULL;
+  TeesqlTlsIdentity *identity = NULL;
 
-  if (answer != NULL)
-    return_value (task, dstack_answer_tls_identity (answer->body.data, answer->body.size, g_task_get_task_data (task), &error),
-                  (GDestroyNotify) teesql_tls_identity_unref, error);
+  if (answer == NULL)
+    return;
+  identity = dstack_answer_tls_identity (answer->body.data, answer->body.size, g_task_get_task_data (task), &error);
+  return_value (task, identity, (GDestroyNotify) teesql_tls_identity_unref, error);
 }
 
 static void
@@ -170,10 +174,12 @@ info_cb (GObject *source, GAsyncResult *result, gpointer data)
   DstackAttester *self = g_task_get_source_object (task);
   g_autoptr (DstackAnswer) answer = take_answer (task, result);
   GError *error = NULL;
+  GVariant *info = NULL;
 
-  if (answer != NULL)
-    return_value (task, dstack_answer_info (answer->body.data, answer->body.size, dstack_agent_get_version (self->agent), &error),
-                  (GDestroyNotify) g_variant_unref, error);
+  if (answer == NULL)
+    return;
+  info = dstack_answer_info (answer->body.data, answer->body.size, dstack_agent_get_version (self->agent), &error);
+  return_value (task, info, (GDestroyNotify) g_variant_unref, error);
 }
 
 static void

@@ -49,15 +49,26 @@ new_unix (const char *path, GQuark domain, GError **error)
   return self;
 }
 
+/* both go into the head of requests */
+static gboolean
+is_graphic (const char *text)
+{
+  for (const char *p = text; *p != '\0'; p++)
+    if (!g_ascii_isgraph (*p))
+      return FALSE;
+  return TRUE;
+}
+
 static DstackEndpoint *
 new_http (const char *url, GQuark domain, GError **error)
 {
-  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_NONE, NULL);
+  g_autoptr (GUri) uri = g_uri_parse (url, G_URI_FLAGS_ENCODED_PATH, NULL);
   DstackEndpoint *self = NULL;
   guint16 port = 0;
 
   if (uri == NULL || g_strcmp0 (g_uri_get_scheme (uri), "http") != 0 || g_uri_get_host (uri) == NULL || g_uri_get_host (uri)[0] == '\0' ||
-      g_uri_get_userinfo (uri) != NULL || g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL)
+      g_uri_get_userinfo (uri) != NULL || g_uri_get_query (uri) != NULL || g_uri_get_fragment (uri) != NULL ||
+      !is_graphic (g_uri_get_host (uri)) || !is_graphic (g_uri_get_path (uri)))
     {
       g_propagate_error (error, teesql_error_new (domain, TEESQL_ERROR_CONFIG, "agent-endpoint", 0,
                                                   "endpoint %s: not of the form http://HOST[:PORT][/PATH]", url));
