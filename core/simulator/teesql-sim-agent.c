@@ -8,14 +8,27 @@ typedef struct
   TeesqlSimState *state;
 } Agent;
 
-/* JSON is asked for by content type or by `?json`; GET always means JSON (guest agent 2) */
+/* `?json`, without a value, is lost in a decoded form */
 static gboolean
-wants_json (SoupServerMessage *message, GHashTable *query)
+query_says_json (SoupServerMessage *message)
 {
-  const char *flag = query != NULL ? g_hash_table_lookup (query, "json") : NULL;
+  static const char *const flags[] = { "json", "json=true", "json=1", NULL };
+  const char *query = g_uri_get_query (soup_server_message_get_uri (message));
+  g_auto (GStrv) parts = g_strsplit (query != NULL ? query : "", "&", -1);
+
+  for (guint i = 0; parts[i] != NULL; i++)
+    if (g_strv_contains (flags, parts[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* JSON is asked for by content type or by query; GET always means JSON (guest agent 2) */
+static gboolean
+wants_json (SoupServerMessage *message)
+{
   const char *type = soup_message_headers_get_content_type (soup_server_message_get_request_headers (message), NULL);
 
-  if (flag != NULL && (flag[0] == '\0' || strcmp (flag, "true") == 0 || strcmp (flag, "1") == 0))
+  if (query_says_json (message))
     return TRUE;
   return type != NULL && (g_ascii_strcasecmp (type, "application/json") == 0 || g_str_has_suffix (type, "+json"));
 }
@@ -45,7 +58,7 @@ read_request (SoupServerMessage *message, GHashTable *query, GError **error)
 
   if (soup_server_message_get_method (message) == SOUP_METHOD_GET)
     return object_from_query (query);
-  if (!wants_json (message, query))
+  if (!wants_json (message))
     {
       g_propagate_error (error, teesql_error_new (TEESQL_ATTESTER_ERROR, TEESQL_ERROR_UNSUPPORTED, "simulator-protobuf", 0,
                                                   "the simulator speaks JSON only: send Content-Type: application/json"));

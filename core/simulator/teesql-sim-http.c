@@ -36,7 +36,8 @@ teesql_sim_http_reply (SoupServerMessage *message, guint status, const char *con
   soup_message_headers_replace (headers, "Content-Type", content_type);
   /* the SDK for JavaScript closes its half and waits for ours, which libsoup keeps open for a next request */
   soup_message_headers_replace (headers, "Connection", "close");
-  soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
+  if (g_bytes_get_size (body) > 0)
+    soup_message_body_append_bytes (soup_server_message_get_response_body (message), body);
 }
 
 void
