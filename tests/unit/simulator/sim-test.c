@@ -148,7 +148,7 @@ static SimAnswer *
 parse_answer (const GByteArray *response)
 {
   SimAnswer *answer = g_new0 (SimAnswer, 1);
-  g_autofree char *text = g_strndup ((const char *) response->data, response->len);
+  g_autofree char *text = g_strndup (response->len > 0 ? (const char *) response->data : "", response->len);
   char *end = strstr (text, "\r\n\r\n");
 
   if (end == NULL || !g_str_has_prefix (text, "HTTP/1.1 "))
