@@ -515,10 +515,18 @@ teesql_attest_service_stop (TeesqlAttestService *self)
     g_cancellable_cancel (((Flight *) flight)->cancellable);
 }
 
+TeesqlStatus *
+teesql_attest_service_get_status (TeesqlAttestService *self)
+{
+  return self->status;
+}
+
 gboolean
 teesql_attest_service_check_kms (TeesqlAttestService *self, TeesqlKms *kms, GError **error)
 {
-  if (!teesql_trust_check_kms (self->attester, kms, error))
+  /* while the attester has not answered its taint is not known: then its first identity is checked against this KMS */
+  teesql_identity_keeper_set_kms (self->keeper, kms);
+  if (teesql_identity_keeper_has_answer (self->keeper) && !teesql_trust_check_kms (self->attester, kms, error))
     return FALSE;
   teesql_trust_publish (self->status, teesql_kms_get_taint (kms));
   return TRUE;

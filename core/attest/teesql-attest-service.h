@@ -74,11 +74,12 @@ gboolean teesql_attest_service_start_finish (TeesqlAttestService *self, GAsyncRe
  * ends the timers and what is in flight; the identity stays for sessions that drain. Before the last unref.
  */
 void teesql_attest_service_stop (TeesqlAttestService *self);
+TeesqlStatus *teesql_attest_service_get_status (TeesqlAttestService *self);
 /**
  * teesql_attest_service_check_kms: (main context)
  *
  * keys of a simulator beside a production attester, or the reverse, are refused (reason `mixed-trust`); a taint of @kms is published.
- * To be asked again after the first key, since an agent says only then what it is.
+ * To be asked after the first key, since an agent says only then what it is.
  */
 gboolean teesql_attest_service_check_kms (TeesqlAttestService *self, TeesqlKms *kms, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**

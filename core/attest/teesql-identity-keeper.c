@@ -20,6 +20,8 @@ struct _TeesqlIdentityKeeper
   TeesqlClock *clock;
   TeesqlStatus *status;
   TeesqlTlsUsage usage;
+  TeesqlKms *kms; /* (nullable) */
+  gboolean has_answer;
 
   GCancellable *stopping;
   GSource *start_cancelled;
@@ -205,6 +207,16 @@ proved_cb (GObject *source, GAsyncResult *result, gpointer data)
   renewed (task, proof, error);
 }
 
+/* An agent says only with its first answer that it is a simulator. */
+static gboolean
+fits_the_rest (TeesqlIdentityKeeper *self, GError **error)
+{
+  TeesqlAttester *attester = teesql_quote_queue_get_attester (self->queue);
+
+  return teesql_trust_check (attester, self->verifiers, error) &&
+         (self->kms == NULL || teesql_trust_check_kms (attester, self->kms, error));
+}
+
 static void
 requested_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
@@ -216,8 +228,8 @@ requested_cb (GObject *source, GAsyncResult *result, gpointer data)
 
   teesql_status_count (self->status, TEESQL_COUNTER_QUOTES, 1);
   renewal->fresh = teesql_identity_request_finish (TEESQL_QUOTE_QUEUE (source), result, &error);
-  /* an agent says only with its first answer that it is a simulator */
-  if (renewal->fresh == NULL || !teesql_trust_check (teesql_quote_queue_get_attester (self->queue), self->verifiers, &error))
+  self->has_answer |= renewal->fresh != NULL;
+  if (renewal->fresh == NULL || !fits_the_rest (self, &error))
     {
       renewed (task, NULL, error);
       return;
@@ -345,6 +357,18 @@ teesql_identity_keeper_set_config (TeesqlIdentityKeeper *self, TeesqlConfig *con
   self->config = config;
 }
 
+void
+teesql_identity_keeper_set_kms (TeesqlIdentityKeeper *self, TeesqlKms *kms)
+{
+  g_set_object (&self->kms, kms);
+}
+
+gboolean
+teesql_identity_keeper_has_answer (TeesqlIdentityKeeper *self)
+{
+  return self->has_answer;
+}
+
 TeesqlIdentityKeeper *
 teesql_identity_keeper_new (TeesqlConfig *config, TeesqlQuoteQueue *queue, GPtrArray *verifiers, TeesqlClock *clock, TeesqlStatus *status,
                             TeesqlTlsUsage usage)
@@ -367,6 +391,7 @@ teesql_identity_keeper_finalize (GObject *object)
 
   g_clear_pointer (&self->config, teesql_config_unref);
   g_clear_object (&self->queue);
+  g_clear_object (&self->kms);
   g_clear_pointer (&self->verifiers, g_ptr_array_unref);
   g_clear_pointer (&self->clock, teesql_clock_unref);
   g_clear_object (&self->status);

@@ -3,6 +3,7 @@
 #include "base/teesql-clock.h"
 #include "config/teesql-config.h"
 #include "status/teesql-status.h"
+#include <teesql/teesql-kms.h>
 
 G_BEGIN_DECLS
 
@@ -27,7 +28,10 @@ gboolean teesql_identity_keeper_start_finish (TeesqlIdentityKeeper *self, GAsync
 /* every few seconds: renews what is due, ends what has expired. Time passes by the clock only, so a suspended machine is no exception. */
 void teesql_identity_keeper_tick (TeesqlIdentityKeeper *self);
 void teesql_identity_keeper_stop (TeesqlIdentityKeeper *self);
-void teesql_identity_keeper_set_config (TeesqlIdentityKeeper *self, TeesqlConfig *config);                     /* for the next renewal */
+void teesql_identity_keeper_set_config (TeesqlIdentityKeeper *self, TeesqlConfig *config); /* for the next renewal */
+/* a KMS that has answered, and so shows what it is: no identity is used that does not fit it */
+void teesql_identity_keeper_set_kms (TeesqlIdentityKeeper *self, TeesqlKms *kms);
+gboolean teesql_identity_keeper_has_answer (TeesqlIdentityKeeper *self); /* of the attester, which shows what it is too */
 TeesqlTlsIdentity *teesql_identity_keeper_ref_identity (TeesqlIdentityKeeper *self) G_GNUC_WARN_UNUSED_RESULT; /* any thread */
 
 G_END_DECLS
