@@ -552,8 +552,8 @@ job_next (GTask *task)
 
 /* -- Starting --------------------------------------------------------------------------------------------------- */
 
-static gboolean
-job_collect_roles (Job *job, GError **error)
+static void
+job_collect_roles (Job *job)
 {
   g_autofree const char **names = teesql_config_list_instances (job->config, "role");
   guint n = g_strv_length ((char **) names);
@@ -564,18 +564,11 @@ job_collect_roles (Job *job, GError **error)
       g_autofree char *group = g_strconcat ("role:", names[i], NULL);
       Role role = { .name = names[i], .privileges = teesql_config_get_string (job->config, group, "privileges") };
 
-      if (g_str_equal (names[i], job->admin))
-        {
-          g_propagate_error (error, teesql_error_new (TEESQL_POSTGRES_ERROR, TEESQL_ERROR_CONFIG, "postgres-role-admin", 0,
-                                                      "[%s]: this is [postgresql] admin-user, whose rights are not ours to set", group));
-          return FALSE;
-        }
       kinds[i] = role.privileges;
       g_array_append_val (job->roles, role);
     }
   job->names = teesql_pg_array (names, n);
   job->kinds = teesql_pg_array (kinds, n);
-  return TRUE;
 }
 
 static int
@@ -633,11 +626,12 @@ teesql_provision_async (TeesqlConfig *config, TeesqlSecret *admin_password, Tees
   g_task_set_source_tag (task, teesql_provision_async);
   g_task_set_task_data (task, job, job_free);
   job->outcome->backend = teesql_backend_new (config, job->role_keys, &error);
-  if (job->outcome->backend == NULL || !job_collect_roles (job, &error))
+  if (job->outcome->backend == NULL)
     {
       g_task_return_error (task, error);
       return;
     }
+  job_collect_roles (job);
   job_collect_databases (job);
   open = step_new (STEP_OPEN, NULL);
   open->text = g_strdup (g_ptr_array_index (job->databases, 0));

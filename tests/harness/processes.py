@@ -16,6 +16,8 @@ TEESQL = os.path.join(BUILD, "core/cli/teesql")
 SIMULATOR = os.path.join(BUILD, "core/simulator/teesql-simulator")
 PLUGINS = os.path.join(BUILD, "plugins")
 
+TERM = signal.SIGTERM  # inside Process the name `signal` is its method
+
 _running = []
 _folders = []
 
@@ -84,7 +86,7 @@ class Process:
         if self.alive():
             self.child.send_signal(number)
 
-    def stop(self, number=signal.SIGTERM, seconds=20):
+    def stop(self, number=TERM, seconds=20):
         """Returns the exit status; after the deadline the whole group is killed and that is an error."""
         self.signal(number)
         try:
