@@ -133,7 +133,7 @@ static void
 test_reads_cancel (void)
 {
   static const gsize sizes[] = { 4, 32, 256 };
-  guint8 key[257];
+  guint8 key[4 + 257]; /* the last length is a process id and one byte too many */
 
   for (guint i = 0; i < sizeof key; i++)
     key[i] = (guint8) i;
