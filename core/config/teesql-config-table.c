@@ -222,8 +222,9 @@ static const TeesqlOption options[] = {
   { "simulator", "tcb-status", SIM, TEESQL_OPTION_WORD, 0, 0, 0, TCB_WORDS "|Revoked", "UpToDate",
     "What the platform's collateral says about it." },
   { "simulator", "misbehave", SIM, TEESQL_OPTION_WORD, LIST | NONE, 0, 0,
-    "debug-td|wrong-binding|revoked-pck|expired-collateral|rolled-back-collateral|garbage|hang|slow=|close", "none",
-    "Faults to show. `slow=DURATION` delays each answer." },
+    "debug-td|wrong-binding|revoked-pck|expired-collateral|rolled-back-collateral|garbage|hang|slow=|close|"
+    "pccs-garbage|pccs-hang|pccs-slow=|pccs-close",
+    "none", "Faults to show. `slow=DURATION` delays each answer of the agent, `pccs-…` are about the collateral service." },
   { "simulator", "control-socket", SIM, TEESQL_OPTION_PATH, NONE | RESTART, 0, 0, NULL, "none", "Changes the last three at run time." },
 };
 
