@@ -127,6 +127,20 @@ quit_cb (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static void
+log_start (void)
+{
+  const char *const *dropped = teesql_environment_get_dropped ();
+
+  if (dropped[0] != NULL)
+    {
+      g_autofree char *names = g_strjoinv (" ", (char **) dropped);
+
+      teesql_log_warning ("simulator", "variables that would change a library were dropped: %s", names); /* SR-14 */
+    }
+  teesql_log_warning ("simulator", "this is a simulator: no hardware stands behind its evidence, and its keys follow from a seed");
+}
+
 static int
 run_server (TeesqlSimOptions *options)
 {
@@ -141,7 +155,7 @@ run_server (TeesqlSimOptions *options)
     return complain (EXIT_REFUSED, error->message);
   g_unix_signal_add (SIGTERM, quit_cb, loop);
   g_unix_signal_add (SIGINT, quit_cb, loop);
-  teesql_log_warning ("simulator", "this is a simulator: no hardware stands behind its evidence, and its keys follow from a seed");
+  log_start ();
   ready = teesql_simulator_get_ready_line (simulator);
   g_print ("%s\n", ready);
   fflush (stdout);
@@ -153,19 +167,11 @@ static void
 setup (void)
 {
   gboolean locked = FALSE;
-  const char *const *dropped;
 
   setlocale (LC_ALL, "");
   teesql_process_harden (&locked);
   teesql_log_setup ("teesql-simulator", TEESQL_LOG_INFO, TEESQL_LOG_FORMAT_AUTO);
   teesql_log_set_taint ("simulator");
-  dropped = teesql_environment_get_dropped ();
-  if (dropped[0] != NULL)
-    {
-      g_autofree char *names = g_strjoinv (" ", (char **) dropped);
-
-      teesql_log_warning ("simulator", "variables that would change a library were dropped: %s", names);
-    }
 }
 
 int
