@@ -20,7 +20,8 @@ typedef struct _TeesqlDial TeesqlDial;
  *
  * Borrowed for the call.
  */
-typedef struct {
+typedef struct
+{
   TeesqlAttestService *attest;
   TeesqlTlsCredentials *credentials;
   const char *host;
@@ -39,7 +40,8 @@ typedef struct {
  * @error: (nullable): exactly when @stream is %NULL. #TEESQL_ATTEST_ERROR REFUSED: the server; UNAVAILABLE in #TEESQL_PROTOCOL_ERROR:
  *   it cannot be reached
  */
-typedef struct {
+typedef struct
+{
   TeesqlStream *stream;
   GBytes *leaf;
   TeesqlVerdict *verdict;

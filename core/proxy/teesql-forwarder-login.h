@@ -18,8 +18,8 @@ typedef void (*TeesqlForwarderLoginFunc) (gpointer user_data);
  * @leaf: DER of the server's certificate
  * @ready: runs when keys are there and the server may be read again
  */
-TeesqlForwarderLogin *teesql_forwarder_login_new (TeesqlForwarderShared *shared, GBytes *leaf, TeesqlForwarderLoginFunc ready, gpointer user_data, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+TeesqlForwarderLogin *teesql_forwarder_login_new (TeesqlForwarderShared *shared, GBytes *leaf, TeesqlForwarderLoginFunc ready,
+                                                  gpointer user_data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_forwarder_login_free (TeesqlForwarderLogin *self);
 gboolean teesql_forwarder_login_is_busy (const TeesqlForwarderLogin *self);
 /**

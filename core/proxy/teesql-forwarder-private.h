@@ -10,7 +10,8 @@ G_BEGIN_DECLS
  * what all sessions of a forwarder read: settings, the identity as credentials, the keys of our own login. Its lock is held for
  * pointer swaps only. Outlives every session.
  */
-typedef struct {
+typedef struct
+{
   TeesqlAttestService *attest;
   char *host;
   guint16 port;
@@ -31,8 +32,10 @@ typedef struct {
 } TeesqlForwarderShared;
 
 TeesqlTlsCredentials *teesql_forwarder_shared_ref_credentials (TeesqlForwarderShared *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-TeesqlSecret *teesql_forwarder_shared_ref_keys (TeesqlForwarderShared *self, const guint8 *salt, gsize salt_size, guint iterations) G_GNUC_WARN_UNUSED_RESULT;
-void teesql_forwarder_shared_set_keys (TeesqlForwarderShared *self, const guint8 *salt, gsize salt_size, guint iterations, TeesqlSecret *keys);
+TeesqlSecret *teesql_forwarder_shared_ref_keys (TeesqlForwarderShared *self, const guint8 *salt, gsize salt_size, guint iterations)
+    G_GNUC_WARN_UNUSED_RESULT;
+void teesql_forwarder_shared_set_keys (TeesqlForwarderShared *self, const guint8 *salt, gsize salt_size, guint iterations,
+                                       TeesqlSecret *keys);
 
 /**
  * TeesqlForwarderSession:

@@ -23,7 +23,8 @@ G_DECLARE_FINAL_TYPE (TeesqlForwarder, teesql_forwarder, TEESQL, FORWARDER, GObj
  *
  * Borrowed for the call.
  */
-typedef struct {
+typedef struct
+{
   TeesqlAttestService *attest;
   const char *host;
   guint16 port;
