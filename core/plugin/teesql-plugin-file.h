@@ -1,0 +1,39 @@
+#pragma once
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* The files of a module before any of its code runs. */
+
+gboolean teesql_plugin_name_is_valid (const char *name); /* [a-z][a-z0-9-]{0,31} */
+/**
+ * teesql_plugin_file_find:
+ * @plugin_path: (array zero-terminated=1): folders before the compiled-in one
+ *
+ * Returns: (transfer full) (nullable): path of libNAME.so in the first folder that has it
+ */
+char *teesql_plugin_file_find (const char *const *plugin_path, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * TeesqlPluginImage:
+ * @fd: sealed memfd; nobody can change its bytes any more
+ * @path: of the file it was copied from, links resolved
+ * @digest: lower hex SHA-384 of the bytes in @fd
+ */
+typedef struct
+{
+  int fd;
+  char *path;
+  char *digest;
+} TeesqlPluginImage;
+
+/**
+ * teesql_plugin_file_measure:
+ *
+ * checks owner and mode of the file and of every folder above it, copies it, seals the copy, hashes the copy.
+ */
+gboolean teesql_plugin_file_measure (const char *path, TeesqlPluginImage *out_image, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void teesql_plugin_image_clear (TeesqlPluginImage *self);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TeesqlPluginImage, teesql_plugin_image_clear)
+
+G_END_DECLS
