@@ -12,7 +12,8 @@ G_BEGIN_DECLS
  * what a command needs to meet a server: the client's configuration, its plugins, and an attestation service that judges by
  * `[policy:server]`. Of the main thread; the calls below turn the default main context until they are done.
  */
-typedef struct {
+typedef struct
+{
   TeesqlConfig *config;
   TeesqlClock *clock;
   TeesqlStatus *status;

@@ -4,6 +4,8 @@
 #include "config/teesql-config.h"
 #include "policy/teesql-policy.h"
 
+#include <stdio.h>
+
 /* Which program's file: said by an option, or by its name. */
 static TeesqlConfigKind
 kind_of (const TeesqlCliGlobals *globals, gboolean daemon)
@@ -139,7 +141,9 @@ run_dump (const TeesqlCliGlobals *globals, int argc, char **argv)
       return code;
     }
   text = globals->json ? teesql_config_dump_json (config, effective) : teesql_config_dump (config, effective);
-  g_print ("%s%s", text, g_str_has_suffix (text, "\n") ? "" : "\n");
+  fputs (text, stdout);
+  if (!g_str_has_suffix (text, "\n"))
+    putchar ('\n');
   return TEESQL_EXIT_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* --- options ------------------------------------------------------------------------------------------------------- */
@@ -224,7 +225,9 @@ teesql_cli_print_json (JsonBuilder *builder)
 
   json_generator_set_root (generator, root);
   text = json_generator_to_data (generator, NULL);
-  g_print ("%s\n", text);
+  /* not g_print(): JSON is UTF-8 whatever the locale says */
+  fputs (text, stdout);
+  putchar ('\n');
 }
 
 void

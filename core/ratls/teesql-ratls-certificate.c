@@ -259,6 +259,6 @@ teesql_ratls_peer_check_binding (const TeesqlRatlsPeer *self, GError **error)
   differs |= gnutls_memcmp (expected, envelope, sizeof expected);
   if (differs != 0)
     return fail (error, TEESQL_ERROR_REFUSED, "report-data-mismatch",
-                 "the quote was not made for this certificate's key: REPORTDATA is not SHA-512 (\"" BINDING_TAG "\" and the key)");
+                 "the report data of the quote does not bind this certificate's key: it is not SHA-512 (\"" BINDING_TAG "\" and the key)");
   return TRUE;
 }

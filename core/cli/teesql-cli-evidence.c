@@ -1,0 +1,398 @@
+#include "cli/teesql-cli-evidence.h"
+
+#include "base/teesql-domains.h"
+#include "base/teesql-hex.h"
+#include "ratls/teesql-event-log.h"
+
+#include <gnutls/gnutls.h>
+
+TeesqlCliEvidence *
+teesql_cli_evidence_new (void)
+{
+  return g_new0 (TeesqlCliEvidence, 1);
+}
+
+void
+teesql_cli_evidence_free (TeesqlCliEvidence *self)
+{
+  g_free (self->reason);
+  g_free (self->message);
+  g_clear_pointer (&self->claims, teesql_claims_unref);
+  g_clear_pointer (&self->log, teesql_log_claims_free);
+  g_clear_pointer (&self->policy_findings, g_ptr_array_unref);
+  g_free (self);
+}
+
+void
+teesql_cli_evidence_refuse (TeesqlCliEvidence *self, const char *reason, const char *message)
+{
+  self->exit_code = TEESQL_EXIT_REFUSED;
+  if (self->reason != NULL)
+    return;
+  self->reason = g_strdup (reason);
+  self->message = g_strdup (message);
+}
+
+/* --- the procedure ------------------------------------------------------------------------------------------------- */
+
+static void
+answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GAsyncResult **out = user_data;
+
+  *out = g_object_ref (result);
+}
+
+static TeesqlClaims *
+ask (TeesqlVerifier *verifier, TeesqlEvidence *evidence, gint64 now_unix, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  teesql_verifier_verify_async (verifier, evidence, now_unix, NULL, answered_cb, &result);
+  while (result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  return teesql_verifier_verify_finish (verifier, result, error);
+}
+
+/* Not being able to ask is no answer about the evidence. A bundle of collateral that makes no sense is one: nothing is proved by it. */
+static gboolean
+is_no_answer (const GError *error)
+{
+  return teesql_cli_exit_code (error) == TEESQL_EXIT_UNREACHABLE ||
+         (error->domain == TEESQL_VERIFIER_ERROR && error->code == TEESQL_ERROR_PERMISSION) || error->domain != TEESQL_VERIFIER_ERROR;
+}
+
+/* What the evidence says about the application is worth printing where the log replays; where it does not, that is a refusal. */
+static void
+replay_log (TeesqlCliEvidence *self, TeesqlEvidence *evidence)
+{
+  g_autoptr (GError) error = NULL;
+  gsize size = 0;
+
+  if (teesql_evidence_get_n_events (evidence) == 0)
+    return;
+  self->log = teesql_event_log_replay (evidence, teesql_claims_get_field (self->claims, TEESQL_FIELD_RTMR3, &size), &error);
+  if (self->log == NULL)
+    {
+      self->verified = FALSE;
+      teesql_cli_evidence_refuse (self, teesql_error_get_reason (error), error->message);
+    }
+}
+
+static void
+check_attributes (TeesqlCliEvidence *self)
+{
+  g_autoptr (GPtrArray) findings = teesql_policy_check_attributes (NULL, self->claims);
+
+  for (guint i = 0; i < findings->len; i++)
+    {
+      const TeesqlFinding *finding = g_ptr_array_index (findings, i);
+
+      self->verified = FALSE;
+      teesql_cli_evidence_refuse (self, finding->reason, finding->message);
+    }
+}
+
+gboolean
+teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, TeesqlEvidence *evidence, gint64 now_unix, GError **error)
+{
+  for (guint i = 0; i < verifiers->len; i++)
+    {
+      GError *refusal = NULL;
+      g_autoptr (TeesqlClaims) claims = ask (g_ptr_array_index (verifiers, i), evidence, now_unix, &refusal);
+
+      if (claims == NULL && is_no_answer (refusal))
+        {
+          g_propagate_error (error, refusal);
+          return FALSE;
+        }
+      if (claims == NULL)
+        {
+          g_clear_pointer (&self->claims, teesql_claims_unref);
+          teesql_cli_evidence_refuse (self, teesql_error_get_reason (refusal), refusal->message);
+          g_error_free (refusal);
+          return TRUE;
+        }
+      if (self->claims == NULL)
+        self->claims = g_steal_pointer (&claims);
+    }
+  self->verified = TRUE;
+  check_attributes (self);
+  replay_log (self, evidence);
+  return TRUE;
+}
+
+void
+teesql_cli_evidence_check_binding (TeesqlCliEvidence *self, const guint8 *expected)
+{
+  gsize size = 0;
+  const guint8 *found = self->claims != NULL ? teesql_claims_get_field (self->claims, TEESQL_FIELD_REPORT_DATA, &size) : NULL;
+
+  if (found == NULL)
+    return;
+  if (gnutls_memcmp (found, expected, TEESQL_REPORT_DATA_SIZE) == 0)
+    {
+      self->binding = TEESQL_CLI_BINDING_OK;
+      return;
+    }
+  self->binding = TEESQL_CLI_BINDING_MISMATCH;
+  teesql_cli_evidence_refuse (self, "report-data-mismatch", "the quote's report data is not what was expected");
+}
+
+void
+teesql_cli_evidence_check_policy (TeesqlCliEvidence *self, const TeesqlPolicy *policy, gint64 now_unix)
+{
+  TeesqlSubject subject = { self->claims, self->log, FALSE };
+
+  if (self->claims == NULL)
+    {
+      self->policy_findings = g_ptr_array_new ();
+      return;
+    }
+  self->policy_findings = teesql_policy_judge (policy, &subject, now_unix);
+  if (self->policy_findings->len > 0)
+    {
+      const TeesqlFinding *first = g_ptr_array_index (self->policy_findings, 0);
+
+      teesql_cli_evidence_refuse (self, first->reason, first->message);
+    }
+}
+
+/* --- JSON ---------------------------------------------------------------------------------------------------------- */
+
+static void
+add_field (const TeesqlCliEvidence *self, JsonBuilder *builder, const char *name, TeesqlField field)
+{
+  gsize size = 0;
+  const guint8 *data = self->claims != NULL ? teesql_claims_get_field (self->claims, field, &size) : NULL;
+
+  teesql_cli_json_hex (builder, name, data, size);
+}
+
+static void
+add_boolean (JsonBuilder *builder, const char *name, gboolean value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_boolean_value (builder, value);
+}
+
+static void
+add_rtmrs (const TeesqlCliEvidence *self, JsonBuilder *builder)
+{
+  json_builder_set_member_name (builder, "rtmr");
+  if (self->claims == NULL)
+    {
+      json_builder_add_null_value (builder);
+      return;
+    }
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < 4; i++)
+    {
+      gsize size = 0;
+      const guint8 *data = teesql_claims_get_field (self->claims, (TeesqlField) (TEESQL_FIELD_RTMR0 + i), &size);
+      g_autofree char *hex = teesql_hex_encode (data, size);
+
+      json_builder_add_string_value (builder, hex);
+    }
+  json_builder_end_array (builder);
+}
+
+static gboolean
+is_debug (TeesqlClaims *claims)
+{
+  gsize size = 0;
+
+  return (teesql_claims_get_field (claims, TEESQL_FIELD_TD_ATTRIBUTES, &size)[0] & 1) != 0;
+}
+
+static void
+add_status (const TeesqlCliEvidence *self, JsonBuilder *builder)
+{
+  teesql_cli_json_text (builder, "tcb_status",
+                        self->claims != NULL ? teesql_tcb_status_to_text (teesql_claims_get_tcb_status (self->claims)) : NULL);
+  if (self->claims != NULL)
+    teesql_cli_json_list (builder, "advisory_ids", teesql_claims_get_advisory_ids (self->claims));
+  else
+    teesql_cli_json_text (builder, "advisory_ids", NULL);
+}
+
+static void
+add_debug (const TeesqlCliEvidence *self, JsonBuilder *builder)
+{
+  if (self->claims != NULL)
+    add_boolean (builder, "debug", is_debug (self->claims));
+  else
+    teesql_cli_json_text (builder, "debug", NULL);
+}
+
+static void
+add_expiry (const TeesqlCliEvidence *self, JsonBuilder *builder)
+{
+  gint64 valid_until = 0;
+
+  json_builder_set_member_name (builder, "collateral_expires");
+  if (self->claims != NULL && teesql_claims_get_number (self->claims, TEESQL_NUMBER_VALID_UNTIL, &valid_until))
+    json_builder_add_int_value (builder, valid_until);
+  else
+    json_builder_add_null_value (builder);
+}
+
+static void
+add_policy (const TeesqlCliEvidence *self, JsonBuilder *builder)
+{
+  json_builder_set_member_name (builder, "policy");
+  if (self->policy_findings == NULL)
+    {
+      json_builder_add_null_value (builder);
+      return;
+    }
+  json_builder_begin_object (builder);
+  add_boolean (builder, "accepted", self->claims != NULL && self->policy_findings->len == 0);
+  json_builder_set_member_name (builder, "reasons");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < self->policy_findings->len; i++)
+    {
+      const TeesqlFinding *finding = g_ptr_array_index (self->policy_findings, i);
+
+      json_builder_begin_object (builder);
+      teesql_cli_json_text (builder, "reason", finding->reason);
+      teesql_cli_json_text (builder, "message", finding->message);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+}
+
+static const char *
+binding_text (TeesqlCliBinding binding)
+{
+  static const char *const texts[] = { "not-checked", "ok", "mismatch" };
+
+  return texts[binding];
+}
+
+void
+teesql_cli_evidence_add_members (const TeesqlCliEvidence *self, JsonBuilder *builder)
+{
+  add_boolean (builder, "verified", self->verified);
+  teesql_cli_json_text (builder, "reason", self->reason);
+  teesql_cli_json_text (builder, "message", self->message);
+  teesql_cli_json_text (builder, "binding", binding_text (self->binding));
+  add_status (self, builder);
+  add_field (self, builder, "mrtd", TEESQL_FIELD_MRTD);
+  add_rtmrs (self, builder);
+  add_field (self, builder, "mrseam", TEESQL_FIELD_MRSEAM);
+  add_field (self, builder, "report_data", TEESQL_FIELD_REPORT_DATA);
+  add_debug (self, builder);
+  add_field (self, builder, "fmspc", TEESQL_FIELD_FMSPC);
+  add_field (self, builder, "ppid", TEESQL_FIELD_PPID);
+  add_expiry (self, builder);
+  add_policy (self, builder);
+}
+
+/* --- text ---------------------------------------------------------------------------------------------------------- */
+
+static void
+print_row (const char *label, const char *value)
+{
+  if (value != NULL)
+    g_print ("%-14s %s\n", label, value);
+}
+
+static void
+print_field (const TeesqlCliEvidence *self, const char *label, TeesqlField field)
+{
+  gsize size = 0;
+  const guint8 *data = teesql_claims_get_field (self->claims, field, &size);
+  g_autofree char *hex = data != NULL ? teesql_hex_encode (data, size) : NULL;
+
+  print_row (label, hex);
+}
+
+static void
+print_bytes (const char *label, GBytes *bytes)
+{
+  gsize size = 0;
+  const guint8 *data = bytes != NULL ? g_bytes_get_data (bytes, &size) : NULL;
+  g_autofree char *hex = size > 0 ? teesql_hex_encode (data, size) : NULL;
+
+  print_row (label, hex);
+}
+
+static void
+print_log (const TeesqlLogClaims *log)
+{
+  print_bytes ("compose hash", log->compose_hash);
+  print_bytes ("OS image hash", log->os_image_hash);
+  print_bytes ("app id", log->app_id);
+  print_bytes ("instance id", log->instance_id);
+  print_row ("key provider", log->key_provider);
+}
+
+static void
+print_claims (const TeesqlCliEvidence *self)
+{
+  static const struct
+  {
+    const char *label;
+    TeesqlField field;
+  } rows[] = {
+    { "MRTD", TEESQL_FIELD_MRTD },
+    { "RTMR0", TEESQL_FIELD_RTMR0 },
+    { "RTMR1", TEESQL_FIELD_RTMR1 },
+    { "RTMR2", TEESQL_FIELD_RTMR2 },
+    { "RTMR3", TEESQL_FIELD_RTMR3 },
+    { "MRSEAM", TEESQL_FIELD_MRSEAM },
+    { "report data", TEESQL_FIELD_REPORT_DATA },
+    { "FMSPC", TEESQL_FIELD_FMSPC },
+    { "PPID", TEESQL_FIELD_PPID },
+  };
+  g_autofree char *advisories = g_strjoinv (" ", (char **) teesql_claims_get_advisory_ids (self->claims));
+
+  print_row ("TCB status", teesql_tcb_status_to_text (teesql_claims_get_tcb_status (self->claims)));
+  print_row ("advisories", advisories[0] != '\0' ? advisories : "none");
+  print_row ("debug", is_debug (self->claims) ? "yes" : "no");
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    print_field (self, rows[i].label, rows[i].field);
+}
+
+static void
+print_expiry (const TeesqlCliEvidence *self)
+{
+  gint64 valid_until = 0;
+  g_autoptr (GDateTime) time = NULL;
+  g_autofree char *text = NULL;
+
+  if (!teesql_claims_get_number (self->claims, TEESQL_NUMBER_VALID_UNTIL, &valid_until))
+    return;
+  time = g_date_time_new_from_unix_utc (valid_until);
+  text = time != NULL ? g_date_time_format (time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+  print_row ("valid until", text);
+}
+
+static void
+print_policy (const TeesqlCliEvidence *self)
+{
+  if (self->policy_findings == NULL)
+    return;
+  print_row ("policy", self->claims != NULL && self->policy_findings->len == 0 ? "accepted" : "refused");
+  for (guint i = 0; i < self->policy_findings->len; i++)
+    print_row ("", ((const TeesqlFinding *) g_ptr_array_index (self->policy_findings, i))->message);
+}
+
+void
+teesql_cli_evidence_print_text (const TeesqlCliEvidence *self)
+{
+  print_row ("verified", self->verified ? "yes" : "no");
+  if (self->reason != NULL)
+    g_print ("%-14s %s: %s\n", "reason", self->reason, self->message);
+  print_row ("binding", binding_text (self->binding));
+  if (self->claims != NULL)
+    {
+      print_claims (self);
+      print_expiry (self);
+    }
+  if (self->log != NULL)
+    print_log (self->log);
+  print_policy (self);
+}

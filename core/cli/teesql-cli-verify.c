@@ -1,0 +1,11 @@
+#include "cli/teesql-cli.h"
+
+int
+teesql_cli_run_verify (const TeesqlCliGlobals *globals, int argc, char **argv)
+{
+  static const TeesqlCliCommand verbs[] = {
+    { "quote", "a quote in a file", teesql_cli_run_verify_quote },
+  };
+
+  return teesql_cli_dispatch (verbs, G_N_ELEMENTS (verbs), "verify ", globals, argc, argv);
+}
