@@ -141,7 +141,6 @@ void
 dcap_store_lookup (DcapStore *self, const DcapPlatform *platform, const DcapRules *rules, DcapStoreAnswer *out_answer)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
-  gint64 boot_ms = teesql_clock_boot_ms ();
   DcapStoreAnswer answer = { .complete = TRUE };
 
   for (guint i = 0; i < DCAP_N_ITEMS; i++)
@@ -150,7 +149,7 @@ dcap_store_lookup (DcapStore *self, const DcapPlatform *platform, const DcapRule
       gboolean holds = entry->fact != NULL && dcap_fact_check_time (entry->fact, rules->now, rules->future_issue_date, NULL);
       if (holds)
         answer.facts[i] = dcap_fact_ref (entry->fact);
-      if (!holds || boot_ms >= entry->due_ms)
+      if (!holds || teesql_clock_boot_ms () >= entry->due_ms)
         answer.wanted |= 1u << i;
       answer.complete = answer.complete && holds;
     }
