@@ -88,11 +88,18 @@ typedef struct
 
 /* PostgreSQL's appendix A; the first line that fits counts */
 static const SqlstateMeaning meanings[] = {
-  { "28", TEESQL_ERROR_PERMISSION, "postgres-login" },          { "3D000", TEESQL_ERROR_NOT_FOUND, "postgres-database" },
-  { "42501", TEESQL_ERROR_PERMISSION, "postgres-rights" },      { "57014", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
-  { "55P03", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },       { "40", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
-  { "57P0", TEESQL_ERROR_UNAVAILABLE, "postgres-unreachable" }, { "53300", TEESQL_ERROR_UNAVAILABLE, "postgres-unreachable" },
+  { "28", TEESQL_ERROR_PERMISSION, "postgres-login" },
+  { "3D000", TEESQL_ERROR_NOT_FOUND, "postgres-database" },
+  { "42501", TEESQL_ERROR_PERMISSION, "postgres-rights" },
+  { "57014", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
+  { "55P03", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
+  { "40", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
+  { "57P0", TEESQL_ERROR_UNAVAILABLE, "postgres-unreachable" },
+  { "53300", TEESQL_ERROR_UNAVAILABLE, "postgres-unreachable" },
   { "08", TEESQL_ERROR_UNAVAILABLE, "postgres-unreachable" },
+  /* a table went away, or its row was changed, between our looking and our granting */
+  { "42P01", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
+  { "XX000", TEESQL_ERROR_UNAVAILABLE, "postgres-busy" },
 };
 
 static GError *

@@ -6,7 +6,9 @@ G_BEGIN_DECLS
 /* What provisioning asks the server. A *plan* is a query whose rows are (statement, what it changes): PostgreSQL itself compares what is
  * with what should be and quotes every name, and a server that is as it should be answers without rows. */
 
-#define TEESQL_PG_LOCK "SELECT pg_advisory_xact_lock (6072335896727519233)" /* the bytes `TEESQL`, 0, 1 */
+/* Nodes wait for each other here, cluster-wide and to the end of the transaction. Not an advisory lock: any client may take one of
+ * those and keep it, and a start would wait for it. This one stops nobody from logging in. */
+#define TEESQL_PG_LOCK "LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE"
 
 /* roles travel as verifiers; they still do not belong into the server's log, whatever `log_statement` says there */
 #define TEESQL_PG_QUIET                                                                                                            \

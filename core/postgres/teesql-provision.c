@@ -8,7 +8,8 @@
 #include <gnutls/crypto.h>
 #include <string.h>
 
-#define COMMIT "COMMIT"
+#define COMMIT       "COMMIT"
+#define MAX_ATTEMPTS 5
 
 typedef enum
 {
@@ -60,7 +61,9 @@ typedef struct
   gboolean writes; /* FALSE: look, and tell what is missing */
   TeesqlRoleKeys *role_keys;
   TeesqlProvisioned *outcome;
-  guint n_committed; /* of the changes */
+  guint n_committed;  /* of the changes */
+  gboolean in_grants; /* the roles are done */
+  guint attempts;     /* at the database under way */
 } Job;
 
 static void job_next (GTask *task);
@@ -156,7 +159,7 @@ job_add_begin (Job *job)
     return;
   job_add (job, STEP_STATEMENT, "BEGIN");
   job_add (job, STEP_STATEMENT, TEESQL_PG_QUIET);
-  job_add (job, STEP_STATEMENT, TEESQL_PG_LOCK); /* held to the end of the transaction */
+  job_add (job, STEP_STATEMENT, TEESQL_PG_LOCK);
 }
 
 static void
@@ -164,6 +167,18 @@ job_add_commit (Job *job)
 {
   if (job->writes)
     job_add (job, STEP_STATEMENT, COMMIT);
+}
+
+/* One database's share. Its plans stand together in one transaction, so that what they saw is what they change. */
+static void
+job_add_grants (Job *job)
+{
+  job_add_begin (job);
+  job_add (job, STEP_PLAN, teesql_pg_plan_grants_sql);
+  job_add (job, STEP_PLAN, teesql_pg_plan_defaults_sql);
+  job_add (job, STEP_PLAN, teesql_pg_plan_settings_sql);
+  job_add_commit (job);
+  job_add (job, STEP_REMARKS, teesql_pg_excess_sql);
 }
 
 /* What is left to do once the server is known to be one that we front. */
@@ -185,13 +200,36 @@ job_add_work (Job *job)
           open->text = g_strdup (g_ptr_array_index (job->databases, i));
           g_queue_push_tail (&job->steps, open);
         }
-      job_add_begin (job);
-      job_add (job, STEP_PLAN, teesql_pg_plan_grants_sql);
-      job_add (job, STEP_PLAN, teesql_pg_plan_defaults_sql);
-      job_add (job, STEP_PLAN, teesql_pg_plan_settings_sql);
-      job_add_commit (job);
-      job_add (job, STEP_REMARKS, teesql_pg_excess_sql);
+      job_add_grants (job);
     }
+}
+
+/* The application made or dropped a table meanwhile: the transaction of this database begins anew, a few times.
+ * Returns: FALSE when it was not that, or happened too often */
+static gboolean
+job_try_again (Job *job, const GError *error)
+{
+  GQueue rest = G_QUEUE_INIT;
+  gboolean later = FALSE;
+
+  if (!job->in_grants || job->attempts == MAX_ATTEMPTS || !g_str_equal (teesql_error_get_reason (error), "postgres-busy"))
+    return FALSE;
+  job->attempts++;
+  teesql_log_info ("postgres", "trying again: %s", error->message);
+  g_ptr_array_set_size (job->outcome->changes, (int) job->n_committed);
+  for (Step *step = g_queue_pop_head (&job->steps); step != NULL; step = g_queue_pop_head (&job->steps))
+    {
+      later |= step->kind == STEP_OPEN;
+      if (later)
+        g_queue_push_tail (&rest, step);
+      else
+        step_free (step);
+    }
+  job_add (job, STEP_STATEMENT, "ROLLBACK");
+  job_add_grants (job);
+  while (!g_queue_is_empty (&rest))
+    g_queue_push_tail (&job->steps, g_queue_pop_head (&rest));
+  return TRUE;
 }
 
 /* @out holds what $1 and on stand for */
@@ -319,6 +357,8 @@ take_verifiers (Job *job, const TeesqlPgResult *result, GError **error)
 static void
 take_plan (Job *job, const TeesqlPgResult *result)
 {
+  if (job->step->sql == teesql_pg_plan_grants_sql)
+    job->in_grants = TRUE;
   for (int i = PQntuples (result) - 1; i >= 0; i--)
     {
       Step *step = NULL;
@@ -487,6 +527,11 @@ on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
     g_clear_error (&error);
   if (error == NULL && job_take (job, answer, &error))
     job_next (task);
+  else if (job_try_again (job, error))
+    {
+      g_error_free (error);
+      job_next (task);
+    }
   else
     g_task_return_error (task, error);
 }
@@ -499,6 +544,7 @@ on_open (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
 
   job->connection = teesql_pg_connection_open_finish (result, &error);
+  job->attempts = 0;
   if (job->connection != NULL)
     {
       job_next (task);
@@ -571,13 +617,6 @@ job_collect_roles (Job *job)
   job->kinds = teesql_pg_array (kinds, n);
 }
 
-static int
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* Sorted: the lock is of one database, so nodes that name theirs in another order must still meet in the same one first. */
 static void
 job_collect_databases (Job *job)
 {
@@ -588,7 +627,6 @@ job_collect_databases (Job *job)
       g_ptr_array_add (job->databases, (gpointer) names[i]);
   if (job->databases->len == 0)
     g_ptr_array_add (job->databases, (gpointer) "postgres");
-  g_ptr_array_sort (job->databases, compare_names);
   job->database_array = teesql_pg_array ((const char *const *) job->databases->pdata, job->databases->len);
 }
 

@@ -14,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from harness import tap
-from harness.processes import BUILD, Process, folder, run, wait_for
+from harness.processes import BUILD, Process, folder, free_port, run, wait_for
 from harness.tap import case, equal
 from harness.world import Postgres, World
 
@@ -148,7 +148,7 @@ def writer(site):
                  "CREATE TABLE own (a integer); CREATE INDEX ON own (a); CREATE VIEW own_view AS SELECT * FROM before; DROP VIEW own_view; DROP TABLE own")
     for sql in ("TRUNCATE before", "DROP TABLE before", "ALTER TABLE before ADD b integer", "CREATE SCHEMA mine", "CREATE ROLE x", "CREATE DATABASE x",
                 "SELECT * FROM pg_authid", "ALTER ROLE teesql_read PASSWORD 'x'", "SET ROLE postgres", "COPY before TO PROGRAM 'true'",
-                "GRANT teesql_readwrite TO teesql_read"):
+                "GRANT teesql_readwrite TO teesql_read", "BEGIN; LOCK TABLE pg_authid IN ACCESS SHARE MODE"):
         site.denied("teesql_readwrite", sql)
 
 
@@ -250,6 +250,23 @@ def race(site):
     changes = [change for result in results for change in result["changes"]]
     equal(len(changes), len(set(changes)), "each change made once")
     assert {f"role {role}: created" for role in roles} <= set(changes), changes
+
+
+@case("an application that changes its tables meanwhile only delays it")
+def contested(site):
+    site.as_role("teesql_readwrite", "CREATE TABLE contested (a integer); REVOKE SELECT ON contested FROM teesql_read")
+    session = subprocess.Popen([os.path.join(site.postgres.bindir, "psql"), "-XAtq", "-h", site.postgres.run_dir, "-U", "teesql_readwrite", "-d", "postgres"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PGPASSWORD": role_password("teesql_readwrite")})
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        session.stdin.write("BEGIN; GRANT TRIGGER ON contested TO PUBLIC; SELECT 'held';\n")
+        session.stdin.flush()
+        equal(session.stdout.readline(), "held\n")
+        waiting = pool.submit(site.provision)
+        wait_for(lambda: site.admin("SELECT count (*) FROM pg_stat_activity WHERE application_name = 'teesqld' AND wait_event_type = 'Lock'") == "1", "our waiting")
+        session.communicate("COMMIT;\n", timeout=20)
+        equal(waiting.result()["changes"], ["database postgres: SELECT on 1 table granted to teesql_read"], "changes")
+    site.as_role("teesql_read", "SELECT * FROM contested")
+    site.as_role("teesql_readwrite", "DROP TABLE contested")
 
 
 @case("nothing of a verifier or a password reaches the server's log")
@@ -381,6 +398,26 @@ def standby(site):
         equal(site.drive("state", config=config)[0]["in_recovery"], True)
     finally:
         process.stop()
+
+
+@case("a server that has only loopback TCP is fronted too")
+def loopback_tcp(site):
+    site.postgres.stop()
+    port = free_port()
+    site.postgres.settings.update(listen_addresses="127.0.0.1", port=str(port))
+    site.postgres.port = str(port)
+    try:
+        site.postgres.start()
+        config = site.config(host="127.0.0.1", port=str(port))
+        out = site.provision(config=config)
+        equal((out["address"], out["status"]["components"]["postgres"]["health"]), (f"127.0.0.1:{port}", "ok"))
+        equal(site.drive("login", "teesql_read", "postgres", config=config)[0]["cached"], True)
+    finally:
+        if site.postgres.process.alive():
+            site.postgres.stop()
+        site.postgres.settings.update(listen_addresses="", port="5432")
+        site.postgres.port = "5432"
+        site.postgres.start()
 
 
 def other_server(site, name, bindir, **settings):
