@@ -282,38 +282,51 @@ find_libpq_variable (void)
   return NULL;
 }
 
+#define MAX_OPTIONS 17
+
+typedef struct
+{
+  const char *names[MAX_OPTIONS + 1];
+  const char *values[MAX_OPTIONS + 1];
+  guint n;
+} OpenOptions;
+
+static void
+options_add (OpenOptions *self, const char *name, const char *value)
+{
+  g_return_if_fail (self->n < MAX_OPTIONS);
+
+  self->names[self->n] = name;
+  self->values[self->n++] = value;
+}
+
 static PGconn *
 open_start (const TeesqlConfig *config, const char *user, const char *database, const char *password)
 {
   const char *host = teesql_config_get_string (config, "postgresql", "host");
   g_autofree char *port = g_strdup_printf ("%" G_GINT64_FORMAT, teesql_config_get_integer (config, "postgresql", "port"));
-  const char *names[16] = { "host",
-                            "port",
-                            "user",
-                            "dbname",
-                            "passfile",
-                            "sslmode",
-                            "gssencmode",
-                            "application_name",
-                            "client_encoding",
-                            "target_session_attrs",
-                            "options",
-                            "tcp_user_timeout" };
-  const char *values[16] = { host,      port,      user,   database, NO_PASSWORD_FILE, "disable",
-                             "disable", "teesqld", "UTF8", "any",    SESSION_OPTIONS,  "30000" };
-  guint n = 12;
+  OpenOptions options = { .n = 0 };
 
+  options_add (&options, "host", host);
   if (!g_path_is_absolute (host))
-    {
-      names[n] = "hostaddr"; /* no resolver */
-      values[n++] = host;
-    }
+    options_add (&options, "hostaddr", host); /* no resolver */
+  options_add (&options, "port", port);
+  options_add (&options, "user", user);
+  options_add (&options, "dbname", database);
+  options_add (&options, "passfile", NO_PASSWORD_FILE);
+  options_add (&options, "sslmode", "disable");
+  options_add (&options, "gssencmode", "disable");
+  options_add (&options, "application_name", "teesqld");
+  options_add (&options, "client_encoding", "UTF8");
+  options_add (&options, "target_session_attrs", "any");
+  options_add (&options, "options", SESSION_OPTIONS);
+  options_add (&options, "tcp_user_timeout", "30000");
   if (password != NULL)
-    {
-      names[n] = "password";
-      values[n++] = password;
-    }
-  return PQconnectStartParams (names, values, 0);
+    options_add (&options, "password", password);
+  /* whoever stands there while PostgreSQL is down could ask for the password itself; libpq 15 has no way to refuse that */
+  if (password != NULL && PQlibVersion () >= 160000)
+    options_add (&options, "require_auth", "scram-sha-256,none");
+  return PQconnectStartParams (options.names, options.values, 0);
 }
 
 /* libpq wants a C string: it stands in locked memory for as long as the call takes. */

@@ -266,6 +266,15 @@ cell (const TeesqlPgResult *result, int row, int column)
   return PQgetisnull (result, row, column) ? NULL : PQgetvalue (result, row, column);
 }
 
+static gboolean
+row_is_complete (const TeesqlPgResult *result, int row)
+{
+  for (int i = 0; i < PQnfields (result); i++)
+    if (PQgetisnull (result, row, i))
+      return FALSE;
+  return TRUE;
+}
+
 static void
 job_remark (Job *job, const char *reason, const char *key, const char *message, gboolean degrades)
 {
@@ -282,9 +291,17 @@ static gboolean
 take_facts (Job *job, const TeesqlPgResult *result, GError **error)
 {
   guint64 port = 0;
-  gboolean superuser = g_strcmp0 (cell (result, 0, 5), "t") == 0;
-  gboolean recovers = g_strcmp0 (cell (result, 0, 4), "t") == 0;
+  gboolean superuser = FALSE;
+  gboolean recovers = FALSE;
 
+  if (PQntuples (result) != 1 || !row_is_complete (result, 0))
+    {
+      g_propagate_error (error, teesql_error_new (TEESQL_POSTGRES_ERROR, TEESQL_ERROR_MALFORMED, "postgres-query", 0,
+                                                  "PostgreSQL's answer about itself has not the expected form"));
+      return FALSE;
+    }
+  superuser = cell (result, 0, 5)[0] == 't';
+  recovers = cell (result, 0, 4)[0] == 't';
   if (!teesql_postgres_check_version (cell (result, 0, 0), cell (result, 0, 1), error) ||
       !teesql_postgres_check_addresses (cell (result, 0, 2), &job->named, error))
     return FALSE;
