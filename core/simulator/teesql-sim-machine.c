@@ -226,10 +226,8 @@ payload_is_shown (const TeesqlEvent *event)
 }
 
 void
-teesql_sim_machine_add_event_log (const TeesqlSimMachine *self, gpointer json_builder)
+teesql_sim_machine_add_event_log (const TeesqlSimMachine *self, JsonBuilder *builder)
 {
-  JsonBuilder *builder = json_builder;
-
   json_builder_begin_array (builder);
   for (guint i = 0; i < self->events->len; i++)
     {

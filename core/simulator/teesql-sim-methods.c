@@ -65,10 +65,12 @@ quote_pem (const char *pem)
 {
   g_auto (GStrv) lines = g_strsplit (pem, "\n", -1);
   g_autofree char *joined = g_strjoinv ("\\n", lines);
+  char *quoted = g_strconcat ("\"", joined, "\"", NULL);
 
   for (guint i = 0; lines[i] != NULL; i++)
     teesql_wipe (lines[i], strlen (lines[i]));
-  return g_strconcat ("\"", joined, "\"", NULL);
+  teesql_wipe (joined, strlen (joined));
+  return quoted;
 }
 
 static char *
