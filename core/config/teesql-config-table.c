@@ -220,7 +220,7 @@ static const TeesqlOption options[] = {
   { "simulator", "write-root", SIM, TEESQL_OPTION_PATH, NONE | RESTART, 0, 0, NULL, "none", "Write the root certificate here at start." },
   { "simulator", "quote-version", SIM, TEESQL_OPTION_WORD, 0, 0, 0, "4|5|5.1", "4", "`5` has a TD 1.0 body, `5.1` a TD 1.5 body." },
   { "simulator", "tcb-status", SIM, TEESQL_OPTION_WORD, 0, 0, 0, TCB_WORDS "|Revoked", "UpToDate",
-    "What the platform's collateral says about it." },
+    "How up to date this machine is, and what its collateral says of every machine." },
   { "simulator", "misbehave", SIM, TEESQL_OPTION_WORD, LIST | NONE, 0, 0,
     "debug-td|wrong-binding|revoked-pck|expired-collateral|rolled-back-collateral|garbage|hang|slow=|close|"
     "pccs-garbage|pccs-hang|pccs-slow=|pccs-close",

@@ -116,8 +116,24 @@ add_level (JsonBuilder *builder, const guint8 sgx[TEESQL_SIM_TCB_COMPONENTS], co
   json_builder_end_object (builder);
 }
 
+/* what this collateral says of firmware at @level */
 static void
-add_levels (JsonBuilder *builder, gboolean recovered)
+add_judged_level (JsonBuilder *builder, const TeesqlSimCollateral *self, TeesqlSimTcbStatus level, gboolean recovered)
+{
+  TeesqlSimTcbStatus status = teesql_sim_tcb_status_merge (level, self->state->tcb_status);
+  const char *advisory = teesql_sim_tcb_status_get_advisory (level);
+  guint8 components[TEESQL_SIM_TCB_COMPONENTS];
+
+  if (recovered)
+    status = teesql_sim_tcb_status_merge (status, TEESQL_SIM_TCB_OUT_OF_DATE);
+  if (advisory == NULL && status != TEESQL_SIM_TCB_UP_TO_DATE)
+    advisory = recovered ? "INTEL-SA-99900" : teesql_sim_tcb_status_get_advisory (status);
+  teesql_sim_tcb_get_sgx_components (level, components);
+  add_level (builder, components, TCB_DATE, status, advisory);
+}
+
+static void
+add_levels (JsonBuilder *builder, const TeesqlSimCollateral *self, gboolean recovered)
 {
   guint8 components[TEESQL_SIM_TCB_COMPONENTS];
 
@@ -129,17 +145,7 @@ add_levels (JsonBuilder *builder, gboolean recovered)
       add_level (builder, components, RECOVERY_DATE, TEESQL_SIM_TCB_UP_TO_DATE, NULL);
     }
   for (guint i = 0; i < TEESQL_SIM_TCB_N_LEVELS; i++)
-    {
-      TeesqlSimTcbStatus status = (TeesqlSimTcbStatus) i;
-      const char *advisory = teesql_sim_tcb_status_get_advisory (status);
-
-      teesql_sim_tcb_get_sgx_components (status, components);
-      if (recovered)
-        add_level (builder, components, TCB_DATE, teesql_sim_tcb_status_after_recovery (status),
-                   advisory != NULL ? advisory : "INTEL-SA-99900");
-      else
-        add_level (builder, components, TCB_DATE, status, advisory);
-    }
+    add_judged_level (builder, self, (TeesqlSimTcbStatus) i, recovered);
   json_builder_end_array (builder);
 }
 
@@ -220,7 +226,7 @@ teesql_sim_collateral_make_tcb_info (const TeesqlSimCollateral *self, gboolean e
   teesql_sim_json_add_int (builder, "tcbType", 0);
   teesql_sim_json_add_int (builder, "tcbEvaluationDataNumber", teesql_sim_collateral_get_evaluation_number (self, early));
   add_modules (builder);
-  add_levels (builder, has_recovered (self, early));
+  add_levels (builder, self, has_recovered (self, early));
   json_builder_end_object (builder);
   return sign_document (self, "tcbInfo", builder, error);
 }

@@ -90,7 +90,7 @@ apply (TeesqlSimState *state, JsonObject *changes, gint64 now_unix, GError **err
       (tcb_status[0] != '\0' && !teesql_sim_tcb_status_parse (tcb_status, &next.tcb_status, error)) ||
       !apply_misbehave (&next, changes, error) || !apply_recovery (&next, recovery, error) || !teesql_sim_state_check (&next, error))
     return FALSE;
-  if (next.recovery != state->recovery || next.faults != state->faults)
+  if (next.recovery != state->recovery || next.faults != state->faults || next.tcb_status != state->tcb_status)
     {
       next.generation++; /* collateral is issued anew */
       next.changed_unix = now_unix;

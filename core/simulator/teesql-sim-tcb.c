@@ -53,26 +53,41 @@ teesql_sim_tcb_status_get_advisory (TeesqlSimTcbStatus status)
   return statuses[status].advisory;
 }
 
-TeesqlSimTcbStatus
-teesql_sim_tcb_status_after_recovery (TeesqlSimTcbStatus status)
+#define NEEDS_SW_HARDENING  (1u << 0)
+#define NEEDS_CONFIGURATION (1u << 1)
+#define IS_OUT_OF_DATE      (1u << 2)
+#define IS_REVOKED          (1u << 3)
+
+/* what is said of the firmware: a relaunch state is one of the guest, above firmware that has nothing, or needs configuration */
+static guint
+to_findings (TeesqlSimTcbStatus status)
 {
-  switch (status)
-    {
-    case TEESQL_SIM_TCB_UP_TO_DATE:
-    case TEESQL_SIM_TCB_SW_HARDENING:
-    case TEESQL_SIM_TCB_OUT_OF_DATE:
-    case TEESQL_SIM_TCB_RELAUNCH:
-      return TEESQL_SIM_TCB_OUT_OF_DATE;
-    case TEESQL_SIM_TCB_CONFIGURATION:
-    case TEESQL_SIM_TCB_CONFIGURATION_AND_SW_HARDENING:
-    case TEESQL_SIM_TCB_OUT_OF_DATE_CONFIGURATION:
-    case TEESQL_SIM_TCB_RELAUNCH_CONFIGURATION:
-      return TEESQL_SIM_TCB_OUT_OF_DATE_CONFIGURATION;
-    case TEESQL_SIM_TCB_REVOKED:
-    case TEESQL_SIM_TCB_N_STATUSES:
-      break;
-    }
-  return TEESQL_SIM_TCB_REVOKED;
+  static const guint findings[TEESQL_SIM_TCB_N_STATUSES] = {
+    [TEESQL_SIM_TCB_SW_HARDENING] = NEEDS_SW_HARDENING,
+    [TEESQL_SIM_TCB_CONFIGURATION] = NEEDS_CONFIGURATION,
+    [TEESQL_SIM_TCB_CONFIGURATION_AND_SW_HARDENING] = NEEDS_CONFIGURATION | NEEDS_SW_HARDENING,
+    [TEESQL_SIM_TCB_OUT_OF_DATE] = IS_OUT_OF_DATE,
+    [TEESQL_SIM_TCB_OUT_OF_DATE_CONFIGURATION] = IS_OUT_OF_DATE | NEEDS_CONFIGURATION,
+    [TEESQL_SIM_TCB_REVOKED] = IS_REVOKED,
+    [TEESQL_SIM_TCB_RELAUNCH_CONFIGURATION] = NEEDS_CONFIGURATION,
+  };
+
+  g_return_val_if_fail (status < TEESQL_SIM_TCB_N_STATUSES, IS_REVOKED);
+  return findings[status];
+}
+
+TeesqlSimTcbStatus
+teesql_sim_tcb_status_merge (TeesqlSimTcbStatus one, TeesqlSimTcbStatus two)
+{
+  static const TeesqlSimTcbStatus current[] = { TEESQL_SIM_TCB_UP_TO_DATE, TEESQL_SIM_TCB_SW_HARDENING, TEESQL_SIM_TCB_CONFIGURATION,
+                                                TEESQL_SIM_TCB_CONFIGURATION_AND_SW_HARDENING };
+  guint findings = to_findings (one) | to_findings (two);
+
+  if ((findings & IS_REVOKED) != 0)
+    return TEESQL_SIM_TCB_REVOKED;
+  if ((findings & IS_OUT_OF_DATE) != 0)
+    return (findings & NEEDS_CONFIGURATION) != 0 ? TEESQL_SIM_TCB_OUT_OF_DATE_CONFIGURATION : TEESQL_SIM_TCB_OUT_OF_DATE;
+  return current[findings];
 }
 
 /* the shape of a fourth generation Xeon */

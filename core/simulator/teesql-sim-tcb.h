@@ -15,9 +15,10 @@ G_BEGIN_DECLS
 /**
  * TeesqlSimTcbStatus:
  *
- * what a machine can be. The TCB info of a platform is the same for all its machines and lists a level for each of the first seven; a machine's
- * firmware numbers say which one it meets, so that one collateral serves machines of every status, as Intel's does. The relaunch
- * states are the newest firmware under a guest that was started with an older TDX module.
+ * how up to date a machine is. TCB info lists a level for each of the first seven, and a machine's firmware numbers meet the one that its
+ * `tcb-status` names, whoever serves the collateral. Whoever serves it says of no machine less than its own status: one word makes
+ * one machine fall behind, or all of the platform. The relaunch states are the newest firmware under a guest that was started with an
+ * older TDX module.
  */
 typedef enum {
   TEESQL_SIM_TCB_UP_TO_DATE,
@@ -35,8 +36,8 @@ typedef enum {
 
 gboolean teesql_sim_tcb_status_parse (const char *text, TeesqlSimTcbStatus *out_status, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const char *teesql_sim_tcb_status_to_string (TeesqlSimTcbStatus status);
-/* what a level of this status becomes when Intel publishes the next recovery */
-TeesqlSimTcbStatus teesql_sim_tcb_status_after_recovery (TeesqlSimTcbStatus status);
+/* all that is wrong with either */
+TeesqlSimTcbStatus teesql_sim_tcb_status_merge (TeesqlSimTcbStatus one, TeesqlSimTcbStatus two);
 const char *teesql_sim_tcb_status_get_advisory (TeesqlSimTcbStatus status); /* (nullable) */
 void teesql_sim_tcb_get_sgx_components (TeesqlSimTcbStatus status, guint8 out[TEESQL_SIM_TCB_COMPONENTS]);
 void teesql_sim_tcb_get_recovered_components (guint8 out[TEESQL_SIM_TCB_COMPONENTS]); /* the level a recovery puts on top */

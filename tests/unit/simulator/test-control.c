@@ -87,8 +87,10 @@ test_recovery_is_final (void)
   g_assert_cmpint (state.changed_unix, ==, NOW);
   assert_ok (&state, "{\"recovery\":\"all\"}");
   assert_refused (&state, "{\"recovery\":\"none\"}");
+  assert_ok (&state, "{\"quote_version\":\"5\"}");
+  g_assert_cmpuint (state.generation, ==, 2); /* the collateral is what it was */
   assert_ok (&state, "{\"tcb_status\":\"OutOfDate\"}");
-  g_assert_cmpuint (state.generation, ==, 2); /* the machine changed, the collateral did not */
+  g_assert_cmpuint (state.generation, ==, 3);
 }
 
 /* --- over the socket */

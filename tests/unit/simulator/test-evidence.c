@@ -164,6 +164,39 @@ test_advisories (void)
   g_assert_cmpstr (teesql_claims_get_advisory_ids (bad_claims)[0], ==, "INTEL-SA-99904");
 }
 
+/* one word makes one machine fall behind, or, said by who serves the collateral, all of them */
+static void
+test_platform_status (void)
+{
+  static const struct
+  {
+    const char *machine;
+    const char *platform;
+    const char *expected;
+  } cases[] = {
+    { "UpToDate", "OutOfDate", "OutOfDate" },
+    { "OutOfDate", "UpToDate", "OutOfDate" },
+    { "SWHardeningNeeded", "ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded" },
+    { "ConfigurationNeeded", "OutOfDate", "OutOfDateConfigurationNeeded" },
+    { "UpToDate", "SWHardeningNeeded", "SWHardeningNeeded" },
+  };
+  g_autoptr (SimWorld) current = sim_world_new (&(SimWorldOptions){ .machine = "client" });
+  g_autoptr (SimWorld) revoked = sim_world_new (&(SimWorldOptions){ .tcb_status = "Revoked" });
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (SimWorld) client = sim_world_new (&(SimWorldOptions){ .machine = "client", .tcb_status = cases[i].machine });
+      g_autoptr (SimWorld) server = sim_world_new (&(SimWorldOptions){ .machine = "server", .tcb_status = cases[i].platform });
+      g_autoptr (GError) error = NULL;
+      g_autoptr (TeesqlClaims) claims = verify (client, server, NOW, &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpstr (status_texts[teesql_claims_get_tcb_status (claims)], ==, cases[i].expected);
+      g_assert_cmpuint (g_strv_length ((char **) teesql_claims_get_advisory_ids (claims)), ==, 1);
+    }
+  assert_refused (current, revoked, "tcb-revoked");
+}
+
 static void
 test_revoked_level (void)
 {
@@ -178,8 +211,9 @@ test_shared_platform (void)
 {
   g_autoptr (SimWorld) server = sim_world_new (&(SimWorldOptions){ .machine = "server" });
   g_autoptr (SimWorld) client = sim_world_new (&(SimWorldOptions){ .machine = "client", .tcb_status = "SWHardeningNeeded" });
+  g_autoptr (SimWorld) neighbour = sim_world_new (&(SimWorldOptions){ .machine = "neighbour" });
   g_autoptr (DcapCollateral) one = make_collateral (server, FALSE, NOW);
-  g_autoptr (DcapCollateral) two = make_collateral (client, FALSE, NOW);
+  g_autoptr (DcapCollateral) two = make_collateral (neighbour, FALSE, NOW);
   g_autoptr (GError) error = NULL;
   g_autoptr (TeesqlClaims) claims = verify (client, server, NOW, &error);
   g_autoptr (TeesqlClaims) own = verify (server, server, NOW, &error);
@@ -397,6 +431,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/simulator/evidence/every-status-in-every-quote-is-what-was-asked-for", test_statuses);
   g_test_add_func ("/simulator/evidence/advisories-come-with-the-level", test_advisories);
+  g_test_add_func ("/simulator/evidence/who-serves-collateral-speaks-of-all-machines", test_platform_status);
   g_test_add_func ("/simulator/evidence/a-revoked-level-is-refused", test_revoked_level);
   g_test_add_func ("/simulator/evidence/machines-of-a-platform-share-collateral", test_shared_platform);
   g_test_add_func ("/simulator/evidence/another-seed-is-another-root", test_other_platform);
