@@ -36,7 +36,8 @@ struct _TeesqlAttestService
   GHashTable *flights; /* Flight.digest -> Flight */
   GSource *ticker;
   gboolean stopped;
-  gboolean behind; /* the clock, as last published */
+  gboolean behind;        /* the clock, as last published */
+  gboolean verifier_down; /* likewise */
 
   GMutex mutex;             /* the one below */
   TeesqlVerdictKey key_now; /* all of a cache key but the leaf */
@@ -173,28 +174,24 @@ or_dash (const char *text)
   return text != NULL ? text : "-";
 }
 
+/* A refusal is the caller's to log, which knows how many strangers it has logged already. */
 static void
 log_verdict (const Waiter *waiter, const TeesqlVerdict *verdict)
 {
   const TeesqlLogContext context = { waiter->connection, waiter->peer, waiter->phase };
 
   if (!teesql_verdict_is_accepted (verdict))
-    teesql_log (TEESQL_LOG_WARNING, &context, "attest", "peer refused (%s): %s", teesql_verdict_get_reason (verdict),
-                teesql_verdict_get_message (verdict));
-  else
-    teesql_log (TEESQL_LOG_INFO, &context, "attest",
-                "peer accepted: app %s, instance %s, compose hash %s, MRTD %.16s…, platform %s, TCB %s",
-                or_dash (teesql_verdict_get_app_id (verdict)), or_dash (teesql_verdict_get_instance_id (verdict)),
-                or_dash (teesql_verdict_get_compose_hash (verdict)), or_dash (teesql_verdict_get_mrtd (verdict)),
-                or_dash (teesql_verdict_get_platform (verdict)), or_dash (teesql_verdict_get_tcb_status (verdict)));
+    return;
+  teesql_log (TEESQL_LOG_INFO, &context, "attest", "peer accepted: app %s, instance %s, compose hash %s, MRTD %.16s…, platform %s, TCB %s",
+              or_dash (teesql_verdict_get_app_id (verdict)), or_dash (teesql_verdict_get_instance_id (verdict)),
+              or_dash (teesql_verdict_get_compose_hash (verdict)), or_dash (teesql_verdict_get_mrtd (verdict)),
+              or_dash (teesql_verdict_get_platform (verdict)), or_dash (teesql_verdict_get_tcb_status (verdict)));
 }
 
 /* Takes the waiter. */
 static void
 answer (TeesqlAttestService *self, Waiter *waiter, TeesqlVerdict *verdict)
 {
-  if (!teesql_verdict_is_accepted (verdict))
-    teesql_status_count (self->status, TEESQL_COUNTER_ATTESTATION_REFUSED, 1);
   log_verdict (waiter, verdict);
   g_task_return_pointer (waiter->task, teesql_verdict_ref (verdict), (GDestroyNotify) teesql_verdict_unref);
   waiter_free (waiter);
@@ -249,6 +246,22 @@ keep (TeesqlAttestService *self, const guint8 digest[TEESQL_SHA256_SIZE], Teesql
   teesql_verdict_cache_insert (self->cache, &key, verdict, MIN (ttl_end, teesql_verdict_get_valid_until (verdict)));
 }
 
+/* Said once, not for every peer that meets it. */
+static void
+publish_verifier (TeesqlAttestService *self, const GError *trouble)
+{
+  if (trouble == NULL)
+    teesql_status_set_component (self->status, TEESQL_COMPONENT_VERIFIER, TEESQL_HEALTH_OK, NULL, NULL);
+  else
+    teesql_status_set_component (self->status, TEESQL_COMPONENT_VERIFIER, TEESQL_HEALTH_DEGRADED, teesql_error_get_reason (trouble),
+                                 trouble->message);
+  if (trouble != NULL && !self->verifier_down)
+    teesql_log_warning ("attest", "peers cannot be verified at present (%s): %s", teesql_error_get_reason (trouble), trouble->message);
+  else if (trouble == NULL && self->verifier_down)
+    teesql_log_info ("attest", "peers can be verified again");
+  self->verifier_down = trouble != NULL;
+}
+
 static TeesqlVerdict *
 judge_proof (TeesqlAttestService *self, const Flight *flight, const TeesqlProof *proof)
 {
@@ -263,7 +276,7 @@ judge_proof (TeesqlAttestService *self, const Flight *flight, const TeesqlProof 
   if (now_unix >= proof->ends_unix)
     return teesql_verdict_new_refused ("claims-expired", "what the evidence was verified with has expired");
   note_claims (self, proof);
-  teesql_status_set_component (self->status, TEESQL_COMPONENT_VERIFIER, TEESQL_HEALTH_OK, NULL, NULL);
+  publish_verifier (self, NULL);
   /* today's policy, also when it was reloaded while the verifiers worked */
   verdict = teesql_judgement_of_proof (proof, self->policy, now_unix, self->verifier_taint);
   if (teesql_verdict_is_accepted (verdict) && !stale)
@@ -277,11 +290,7 @@ judge_failure (TeesqlAttestService *self, const GError *error)
   if (self->stopped)
     return teesql_verdict_new_refused ("shutting-down", "this server is shutting down");
   if (!teesql_proof_is_refusal (error))
-    {
-      teesql_status_set_component (self->status, TEESQL_COMPONENT_VERIFIER, TEESQL_HEALTH_DEGRADED, teesql_error_get_reason (error),
-                                   error->message);
-      teesql_log_warning ("attest", "a peer cannot be verified at present (%s): %s", teesql_error_get_reason (error), error->message);
-    }
+    publish_verifier (self, error);
   return teesql_judgement_of_error (error);
 }
 
