@@ -2,6 +2,8 @@
 #include "base/teesql-domains.h"
 #include "ratls/teesql-ratls-certificate.h"
 
+#define READ_ON_LOOP_MAX ((gsize) 12288)
+
 /* One run. Every call in flight holds a reference: a verifier that answers after the deadline finds @task gone. */
 typedef struct
 {
@@ -69,6 +71,9 @@ teesql_proof_is_refusal (const GError *error)
   const gboolean ours = error->domain == TEESQL_VERIFIER_ERROR || error->domain == TEESQL_ATTEST_ERROR ||
                         error->domain == TEESQL_ATTESTER_ERROR || error->domain == TEESQL_PARSE_ERROR;
 
+  /* that our own clock is wrong says nothing about a peer */
+  if (ours && g_str_equal (teesql_error_get_reason (error), "clock-behind"))
+    return FALSE;
   return ours && (error->code == TEESQL_ERROR_REFUSED || error->code == TEESQL_ERROR_MALFORMED || error->code == TEESQL_ERROR_UNSUPPORTED);
 }
 
@@ -273,39 +278,115 @@ read_peer (GBytes *leaf, gint64 now_unix, GError **error)
   return g_steal_pointer (&peer);
 }
 
-void
-teesql_proof_async (GPtrArray *verifiers, TeesqlClock *clock, GBytes *leaf, guint timeout_ms, GCancellable *cancellable,
-                    GAsyncReadyCallback callback, gpointer user_data)
+typedef struct
 {
-  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
-  TeesqlRatlsPeer *peer = NULL;
-  GError *error = NULL;
-  Run *self = NULL;
-  const gint64 now_unix = teesql_clock_now (clock, &error);
+  GBytes *leaf;
+  gint64 now_unix;
+} Reading;
 
-  g_task_set_source_tag (task, teesql_proof_async);
-  if (now_unix >= 0)
-    peer = read_peer (leaf, now_unix, &error);
-  if (peer != NULL && verifiers->len == 0)
+static void
+reading_free (gpointer data)
+{
+  Reading *self = data;
+
+  g_bytes_unref (self->leaf);
+  g_free (self);
+}
+
+static void
+read_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  const Reading *reading = data;
+  GError *error = NULL;
+  TeesqlRatlsPeer *peer = read_peer (reading->leaf, reading->now_unix, &error);
+
+  if (peer != NULL)
+    g_task_return_pointer (task, peer, (GDestroyNotify) teesql_ratls_peer_free);
+  else
+    g_task_return_error (task, error);
+}
+
+/* Takes @peer and @error, one of which is %NULL. */
+static void
+begin (Run *self, TeesqlRatlsPeer *peer, GError *error)
+{
+  self->peer = peer;
+  if (self->task == NULL)
+    g_clear_error (&error);
+  else if (peer == NULL)
+    answer (self, NULL, error);
+  else
+    start_verifiers (self);
+}
+
+static void
+read_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  Run *self = data;
+  GError *error = NULL;
+  TeesqlRatlsPeer *peer = g_task_propagate_pointer (G_TASK (result), &error);
+
+  begin (self, peer, error);
+  run_unref (self);
+}
+
+/* The usual certificate is read in 0.1 ms. A hostile one, as large as can be and full of small events, would hold the loop up. */
+static void
+read_leaf (Run *self, GBytes *leaf)
+{
+  g_autoptr (GTask) task = NULL;
+  GError *error = NULL;
+  Reading *reading = NULL;
+
+  if (g_bytes_get_size (leaf) <= READ_ON_LOOP_MAX)
     {
-      g_clear_pointer (&peer, teesql_ratls_peer_free);
-      error = teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_CONFIG, "no-verifier", 0, "there is no verifier, so nobody is accepted");
-    }
-  if (peer == NULL)
-    {
-      g_task_return_error (task, error);
+      TeesqlRatlsPeer *peer = read_peer (leaf, self->now_unix, &error);
+
+      begin (self, peer, error);
       return;
     }
-  self = g_rc_box_new0 (Run);
-  self->task = g_steal_pointer (&task);
-  self->peer = peer;
+  reading = g_new0 (Reading, 1);
+  reading->leaf = g_bytes_ref (leaf);
+  reading->now_unix = self->now_unix;
+  task = g_task_new (NULL, NULL, read_cb, g_rc_box_acquire (self));
+  g_task_set_task_data (task, reading, reading_free);
+  g_task_run_in_thread (task, read_in_thread);
+}
+
+static Run *
+run_new (GPtrArray *verifiers, gint64 now_unix, GCancellable *cancellable)
+{
+  Run *self = g_rc_box_new0 (Run);
+
   self->now_unix = now_unix;
   self->verifiers = g_ptr_array_ref (verifiers);
   self->claims = claims_new (verifiers->len);
   self->inner = g_cancellable_new ();
   self->outer = cancellable != NULL ? g_object_ref (cancellable) : NULL;
+  return self;
+}
+
+void
+teesql_proof_async (GPtrArray *verifiers, TeesqlClock *clock, GBytes *leaf, guint timeout_ms, GCancellable *cancellable,
+                    GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
+  GError *error = NULL;
+  Run *self = NULL;
+  const gint64 now_unix = teesql_clock_now (clock, &error);
+
+  g_task_set_source_tag (task, teesql_proof_async);
+  if (now_unix >= 0 && verifiers->len == 0)
+    error = teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_CONFIG, "no-verifier", 0, "there is no verifier, so nobody is accepted");
+  if (error != NULL)
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+  self = run_new (verifiers, now_unix, cancellable);
+  self->task = g_steal_pointer (&task);
   watch (self, timeout_ms);
-  start_verifiers (self);
+  read_leaf (self, leaf);
   run_unref (self);
 }
 

@@ -31,7 +31,7 @@ make_identity (FakeAttester *self, const Wish *wish)
   g_assert_no_error (error);
   if (!self->wrong_binding)
     teesql_ratls_report_data (g_bytes_get_data (spki, NULL), g_bytes_get_size (spki), report_data);
-  evidence = fake_evidence_new (report_data, self->drop_event);
+  evidence = fake_evidence_new (report_data, self->drop_event, 0);
   identity = teesql_ratls_make_identity (key, &request, evidence, report_data, &error);
   g_assert_no_error (error);
   return identity;
@@ -50,7 +50,7 @@ end (FakeAttester *self, GTask *task)
   else if (wish->wants_identity)
     g_task_return_pointer (task, make_identity (self, wish), (GDestroyNotify) teesql_tls_identity_unref);
   else
-    g_task_return_pointer (task, fake_evidence_new (wish->report_data, self->drop_event), (GDestroyNotify) teesql_evidence_unref);
+    g_task_return_pointer (task, fake_evidence_new (wish->report_data, self->drop_event, 0), (GDestroyNotify) teesql_evidence_unref);
 }
 
 static void

@@ -25,7 +25,7 @@ static const struct
 };
 
 static TeesqlEvidence *
-build (const guint8 *quote, gboolean drop_event)
+build (const guint8 *quote, gboolean drop_event, guint n_more_events)
 {
   g_autoptr (TeesqlEvidenceBuilder) builder = teesql_evidence_builder_new ();
   g_autoptr (GBytes) bytes = g_bytes_new (quote, QUOTE_SIZE);
@@ -42,6 +42,13 @@ build (const guint8 *quote, gboolean drop_event)
       g_assert_no_error (error);
       if (!drop_event || !g_str_equal (event.name, "storage-fs"))
         teesql_evidence_builder_add_event (builder, &event);
+    }
+  for (guint i = 0; i < n_more_events; i++)
+    {
+      g_autoptr (GBytes) payload = g_bytes_new_static ("0123456789012345678901234567890123456789", 40);
+      const TeesqlEvent event = { .rtmr = 3, .type = RUNTIME_EVENT, .version = 1, .name = "application-event", .payload = payload };
+
+      teesql_evidence_builder_add_event (builder, &event);
     }
   evidence = teesql_evidence_builder_end (builder, &error);
   g_assert_no_error (error);
@@ -67,7 +74,7 @@ fill_quote (guint8 quote[QUOTE_SIZE], const guint8 *report_data, const guint8 *r
 }
 
 TeesqlEvidence *
-fake_evidence_new (const guint8 *report_data, gboolean drop_event)
+fake_evidence_new (const guint8 *report_data, gboolean drop_event, guint n_more_events)
 {
   guint8 rtmr3[48] = { 0 };
   guint8 quote[QUOTE_SIZE];
@@ -75,11 +82,11 @@ fake_evidence_new (const guint8 *report_data, gboolean drop_event)
   g_autoptr (TeesqlEvidence) draft = NULL;
 
   fill_quote (quote, report_data, rtmr3);
-  draft = build (quote, FALSE);
+  draft = build (quote, FALSE, n_more_events);
   g_assert_true (teesql_event_log_rtmr (draft, 3, rtmr3, &error));
   g_assert_no_error (error);
   fill_quote (quote, report_data, rtmr3);
-  return build (quote, drop_event);
+  return build (quote, drop_event, n_more_events);
 }
 
 GBytes *
@@ -102,7 +109,7 @@ fake_leaf_new (const FakeLeaf *options)
   g_assert_no_error (error);
   if (!options->zero_report)
     teesql_ratls_report_data (g_bytes_get_data (bound, NULL), g_bytes_get_size (bound), report_data);
-  evidence = fake_evidence_new (report_data, options->drop_event);
+  evidence = fake_evidence_new (report_data, options->drop_event, options->n_more_events);
   identity = teesql_ratls_make_identity (key, &request, evidence, report_data, &error);
   g_assert_no_error (error);
   return g_bytes_ref (teesql_tls_identity_get_chain (identity, &(guint){ 0 })[0]);

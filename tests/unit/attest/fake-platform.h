@@ -81,7 +81,8 @@ typedef struct
   gboolean other_key;   /* evidence made for another key: a captured quote */
   gboolean zero_report; /* REPORTDATA all zero, in quote and envelope */
   gboolean drop_event;
+  guint n_more_events; /* of the application, after the boot */
 } FakeLeaf;
 GBytes *fake_leaf_new (const FakeLeaf *options);
 /* (transfer full): evidence over @report_data, with the boot events and a register 3 that fits them */
-TeesqlEvidence *fake_evidence_new (const guint8 *report_data, gboolean drop_event);
+TeesqlEvidence *fake_evidence_new (const guint8 *report_data, gboolean drop_event, guint n_more_events);

@@ -106,6 +106,34 @@ test_garbage (World *self, gconstpointer data)
   g_assert_cmpuint (self->verifier->n_calls, ==, 0);
 }
 
+/* What is large is read in a thread, with the same outcome. */
+static void
+test_large (World *self, gconstpointer data)
+{
+  const FakeLeaf good = { .not_before = WORLD_START, .not_after = WORLD_START + WORLD_DAY, .n_more_events = 300 };
+  const FakeLeaf captured = { .not_before = WORLD_START, .not_after = WORLD_START + WORLD_DAY, .n_more_events = 300, .other_key = TRUE };
+  g_autoptr (GBytes) leaf = fake_leaf_new (&good);
+  g_autoptr (GBytes) stolen = fake_leaf_new (&captured);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  gint64 began = 0;
+
+  g_assert_cmpuint (g_bytes_get_size (leaf), >, 30000);
+  world_begin (self, 1);
+  world_assert_refused (self, stolen, "report-data-mismatch");
+  g_assert_cmpuint (self->verifier->n_calls, ==, 0);
+  /* left while it is read */
+  teesql_attest_service_judge_async (self->service, leaf, NULL, cancellable, world_keep_result_cb, &result);
+  g_cancellable_cancel (cancellable);
+  world_wait_for (result != NULL);
+  g_assert_null (teesql_attest_service_judge_finish (self->service, result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  began = g_get_monotonic_time ();
+  world_assert_accepted (self, leaf);
+  g_test_message ("leaf of %" G_GSIZE_FORMAT " bytes: %" G_GINT64_FORMAT " us", g_bytes_get_size (leaf), g_get_monotonic_time () - began);
+}
+
 static void
 test_event_log (World *self, gconstpointer data)
 {
@@ -710,6 +738,7 @@ main (int argc, char **argv)
   ADD ("SR-1/refuses-zeroed-report-data", test_zeroed_report_data);
   ADD ("refuses-outside-the-dates-of-the-certificate", test_dates);
   ADD ("refuses-garbage-without-asking-a-verifier", test_garbage);
+  ADD ("large-certificates-are-read-in-a-thread", test_large);
   ADD ("SR-12/refuses-a-log-that-does-not-replay", test_event_log);
   ADD ("refuses-what-the-policy-does-not-allow", test_policy_refuses);
   ADD ("SR-6/an-unsettled-policy-refuses-and-shows", test_empty_policy);
