@@ -9,6 +9,7 @@ import pwd
 import signal
 import socket
 import subprocess
+import threading
 
 from . import tap
 from .processes import BUILD, PLUGINS, SIMULATOR, SOURCE, TEESQL, TEESQLD, Process, folder, free_port, run, wait_for
@@ -147,6 +148,7 @@ class World:
         self.pccs = self.server.ready["pccs"]
         self.salt = base64.b64encode(os.urandom(16)).decode()
         self.secrets, self.verifiers = {}, {}
+        self.certificates = threading.Lock()
         for role in ROLES:
             self.make_secret(role)
         self.port, self.http_port = free_port(), free_port()
@@ -269,9 +271,11 @@ class World:
         return os.path.join(self.postgres.bindir, name)
 
     def certificate(self, name="client", config=None):
-        """(certificate, key) files of an attested client, for libpq or Python's own TLS."""
+        """(certificate, key) files of an attested client, for libpq or Python's own TLS. Made once per name."""
         out = os.path.join(self.dir, "cert-" + name)
-        run([TEESQL, "--config", config or self.client_config, "cert", "--out", out])
+        with self.certificates:
+            if not os.path.exists(os.path.join(out, "key.pem")):
+                run([TEESQL, "--config", config or self.client_config, "cert", "--out", out])
         return os.path.join(out, "cert.pem"), os.path.join(out, "key.pem")
 
     def direct(self, command, role="teesql_readwrite", secret=None, check=True, certificate=None, sslmode="require", extra_env=None, **extra):

@@ -105,7 +105,7 @@ def _(w):
     with open(path, "w", encoding="ascii") as f:
         line = os.urandom(512).hex()
         for n in range(megabytes * 1024):
-            f.write(f"{n}\t{line[n % 900:]}{line[:n % 900]}\n"[:1024] if n % 2 else f"{n}\t{line}\n")
+            f.write(f"{n}\t{line[n % 900:]}{line[:n % 900]}\n")
     w.psql("create table if not exists copied (n int, t text); truncate copied")
     w.psql(f"\\copy copied from '{path}'", timeout=600)
     out = path + ".out"
@@ -244,20 +244,13 @@ def _(w):
     client.send_message(b"Q", b"select pg_sleep(600)\0")
     w.postgres.admin(f"select pg_terminate_backend({pid})")
     try:
-        client.message()
+        while client.message()[0] in (b"T", b"N"):
+            pass
         raise AssertionError("an error was expected")
     except pgclient.ServerError as error:
         equal(error.fields["C"], "57P01")
-    with_end(client)
-
-
-def with_end(client):
     client.sock.settimeout(20)
-    try:
-        while client.sock.recv(4096):
-            pass
-    except OSError:
-        pass
+    equal(client.sock.recv(4096), b"")
 
 
 @case("sessions of many clients in parallel see their own data")
