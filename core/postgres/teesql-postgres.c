@@ -64,6 +64,9 @@ teesql_postgres_set_config (TeesqlPostgres *self, TeesqlConfig *config)
   teesql_config_ref (config);
   g_clear_pointer (&self->config, teesql_config_unref);
   self->config = config;
+  /* the next question goes where the new configuration says; one under way ends where it began */
+  if (self->connection != NULL && g_queue_is_empty (&self->readers))
+    teesql_pg_connection_close (self->connection);
 }
 
 /* -- Status ----------------------------------------------------------------------------------------------------- */
