@@ -56,18 +56,24 @@ teesql_proxy_home_new (TeesqlProxyShared *shared, guint index, GError **error)
   self->worker = worker;
   self->listeners = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_proxy_listener_free);
   g_queue_init (&self->sessions);
-  self->calls = g_hash_table_new_full (NULL, NULL, teesql_session_free_call, NULL);
+  self->calls = g_hash_table_new (NULL, NULL);
   self->publisher = (TeesqlTimer){ .func = home_publish, .user_data = self };
   self->drain = (TeesqlTimer){ .func = home_end_drain, .user_data = self };
   return self;
 }
 
-/* After the worker's thread has ended. */
+/* On the main context, after the worker's thread has ended. */
 void
 teesql_proxy_home_free (TeesqlProxyHome *self)
 {
+  GHashTableIter calls;
+  gpointer call;
+
   g_warn_if_fail (self->sessions.length == 0);
-  g_hash_table_unref (self->calls); /* whose answers nobody will hear any more */
+  g_hash_table_iter_init (&calls, self->calls);
+  while (g_hash_table_iter_next (&calls, &call, NULL))
+    teesql_session_abandon_call (call);
+  g_hash_table_unref (self->calls);
   g_ptr_array_unref (self->listeners);
   g_clear_pointer (&self->credentials, teesql_tls_credentials_unref);
   teesql_worker_stop_timer (self->worker, &self->publisher);

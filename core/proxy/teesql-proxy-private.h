@@ -19,6 +19,7 @@ typedef struct _TeesqlSession TeesqlSession;
  */
 typedef struct
 {
+  GMainContext *context; /* the main one */
   TeesqlAttestService *attest;
   TeesqlStatus *status;
   TeesqlSecret *roles_key;

@@ -20,7 +20,6 @@ struct _TeesqlProxy
   TeesqlProxyShared *shared;
   TeesqlConfig *config;
   GPtrArray *homes; /* TeesqlProxyHome */
-  GMainContext *context;
   GTask *drain;
   guint16 port;
   gboolean running;
@@ -82,7 +81,7 @@ proxy_emptied (gpointer user_data)
   g_autoptr (GSource) source = g_idle_source_new ();
 
   g_source_set_callback (source, proxy_drained, g_object_ref (self), g_object_unref);
-  g_source_attach (source, self->context);
+  g_source_attach (source, self->shared->context);
 }
 
 static void
@@ -191,6 +190,7 @@ shared_free (TeesqlProxyShared *self)
   g_clear_pointer (&self->roles_key, teesql_secret_unref);
   g_clear_object (&self->attest);
   g_clear_object (&self->status);
+  g_clear_pointer (&self->context, g_main_context_unref);
   g_mutex_clear (&self->mutex);
   g_free (self);
 }
@@ -444,7 +444,6 @@ teesql_proxy_finalize (GObject *object)
   g_ptr_array_unref (self->homes);
   shared_free (self->shared);
   g_clear_pointer (&self->config, teesql_config_unref);
-  g_main_context_unref (self->context);
   G_OBJECT_CLASS (teesql_proxy_parent_class)->finalize (object);
 }
 
@@ -461,9 +460,9 @@ static void
 teesql_proxy_init (TeesqlProxy *self)
 {
   self->homes = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_proxy_home_free);
-  self->context = g_main_context_ref_thread_default ();
   self->shared = g_new0 (TeesqlProxyShared, 1);
   g_mutex_init (&self->shared->mutex);
+  self->shared->context = g_main_context_ref_thread_default ();
   self->shared->cancels = teesql_cancel_table_new ();
   self->shared->pool = teesql_key_pool_new (POOL_THREADS);
 }

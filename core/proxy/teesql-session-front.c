@@ -181,23 +181,41 @@ teesql_session_shake_hands (TeesqlSession *self)
   teesql_session_say_goodbye (self, "handshake"); /* so that the alert arrives */
 }
 
-/* A judgement under way. It outlives the session where that ends first: nobody hears the answer then. */
+/* A judgement under way: asked for and answered on the main context, where the service lives. Whoever ends first is not missed: the session
+ * (on its worker) or the home with its worker (on the main context, which stops it). */
 struct _TeesqlJudgeCall
 {
-  TeesqlProxyHome *home;
-  TeesqlSession *session; /* (nullable) not a reference: the session clears it */
+  TeesqlAttestService *attest;
+  TeesqlProxyHome *home;  /* (nullable) main context */
+  TeesqlSession *session; /* (nullable) worker */
   GCancellable *cancellable;
+  GBytes *leaf;           /* (nullable) */
+  TeesqlVerdict *verdict; /* (nullable) */
+  char *id;
+  char *peer;
   guint generation;
   gboolean again;
 };
 
+static void
+call_free (TeesqlJudgeCall *self)
+{
+  g_object_unref (self->attest);
+  g_object_unref (self->cancellable);
+  g_clear_pointer (&self->leaf, g_bytes_unref);
+  g_clear_pointer (&self->verdict, teesql_verdict_unref);
+  g_free (self->id);
+  g_free (self->peer);
+  g_free (self);
+}
+
 void
-teesql_session_free_call (gpointer data)
+teesql_session_abandon_call (gpointer data)
 {
   TeesqlJudgeCall *self = data;
 
-  g_object_unref (self->cancellable);
-  g_free (self);
+  self->home = NULL;
+  g_cancellable_cancel (self->cancellable);
 }
 
 void
@@ -215,7 +233,6 @@ session_take_verdict (TeesqlSession *self, TeesqlVerdict *verdict, guint generat
 {
   if (!teesql_verdict_is_accepted (verdict))
     {
-      teesql_session_count (self, TEESQL_COUNTER_ATTESTATION_REFUSED);
       if (teesql_proxy_home_may_log (self->home))
         teesql_session_log (self, TEESQL_LOG_WARNING, "attestation refused: %s (%s)", teesql_verdict_get_message (verdict),
                             teesql_verdict_get_reason (verdict));
@@ -245,48 +262,71 @@ session_take_verdict_again (TeesqlSession *self, TeesqlVerdict *verdict)
         teesql_worker_stop_timer (self->home->worker, &self->timer);
       return;
     }
-  teesql_session_count (self, TEESQL_COUNTER_ATTESTATION_REFUSED);
   teesql_session_log (self, TEESQL_LOG_WARNING, "attestation refused when judged again: %s (%s)", teesql_verdict_get_message (verdict),
                       teesql_verdict_get_reason (verdict));
   teesql_session_close (self, "judged-again");
 }
 
 static void
-session_judged (GObject *source, GAsyncResult *result, gpointer user_data)
+session_take_call (gpointer data)
 {
-  TeesqlJudgeCall *call = user_data;
-  g_autoptr (GError) error = NULL;
-  g_autoptr (TeesqlVerdict) verdict = teesql_attest_service_judge_finish (TEESQL_ATTEST_SERVICE (source), result, &error);
+  TeesqlJudgeCall *call = data;
   TeesqlSession *self = call->session;
-  guint generation = call->generation;
-  gboolean again = call->again;
 
   g_hash_table_remove (call->home->calls, call);
-  if (self == NULL)
-    return;
-  self->judging = NULL;
-  if (verdict == NULL)
-    teesql_session_close (self, "judge-cancelled");
-  else if (again)
-    session_take_verdict_again (self, verdict);
+  if (self != NULL)
+    {
+      self->judging = NULL;
+      if (call->verdict == NULL)
+        teesql_session_close (self, "judge-cancelled");
+      else if (call->again)
+        session_take_verdict_again (self, call->verdict);
+      else
+        session_take_verdict (self, call->verdict, call->generation);
+    }
+  call_free (call);
+}
+
+static void
+call_judged (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  TeesqlJudgeCall *call = user_data;
+
+  call->verdict = teesql_attest_service_judge_finish (call->attest, result, NULL);
+  if (call->home != NULL)
+    teesql_worker_post (call->home->worker, session_take_call, call);
   else
-    session_take_verdict (self, verdict, generation);
+    call_free (call);
+}
+
+static gboolean
+call_begin (gpointer user_data)
+{
+  TeesqlJudgeCall *call = user_data;
+  TeesqlLogContext context = { .connection = call->id, .peer = call->peer, .phase = "judging" };
+
+  teesql_attest_service_judge_async (call->attest, call->leaf, &context, call->cancellable, call_judged, call);
+  return G_SOURCE_REMOVE;
 }
 
 static void
 session_call_judge (TeesqlSession *self, GBytes *leaf, guint generation, gboolean again)
 {
-  TeesqlLogContext context = teesql_session_get_log_context (self);
+  TeesqlProxyShared *shared = self->home->shared;
   TeesqlJudgeCall *call = g_new0 (TeesqlJudgeCall, 1);
 
+  call->attest = g_object_ref (shared->attest);
   call->home = self->home;
   call->session = self;
   call->cancellable = g_cancellable_new ();
+  call->leaf = leaf != NULL ? g_bytes_ref (leaf) : NULL;
+  call->id = g_strdup (self->id);
+  call->peer = g_strdup (self->peer);
   call->generation = generation;
   call->again = again;
   g_hash_table_add (self->home->calls, call);
   self->judging = call;
-  teesql_attest_service_judge_async (self->home->shared->attest, leaf, &context, call->cancellable, session_judged, call);
+  g_main_context_invoke (shared->context, call_begin, call);
 }
 
 void

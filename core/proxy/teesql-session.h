@@ -16,6 +16,6 @@ void teesql_session_drain (TeesqlSession *self);     /* closes what has not begu
 void teesql_session_shut_down (TeesqlSession *self); /* ends what has: cancels, and says 57P01 */
 void teesql_session_judge_again (TeesqlSession *self);
 void teesql_session_publish (TeesqlSession *self);
-void teesql_session_free_call (gpointer call); /* of those that a home keeps */
+void teesql_session_abandon_call (gpointer call); /* main context: its worker is gone */
 
 G_END_DECLS

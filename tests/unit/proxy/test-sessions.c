@@ -1,0 +1,923 @@
+#include "pgwire/teesql-pgwire-message.h"
+#include "proxy-world.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SSL_REQUEST    "\0\0\0\10\4\322\26\57"
+#define GSSENC_REQUEST "\0\0\0\10\4\322\26\60"
+
+static void
+with_world (const char *proxy_lines, const char *auth_lines, ProxyWorldFunc func)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, proxy_lines, auth_lines);
+  proxy_world_run (&world, func);
+  proxy_world_clear (&world);
+}
+
+static void
+assert_works (ProxyWorld *world, TestClient *client)
+{
+  g_autoptr (GString) last = g_string_new (NULL);
+
+  test_client_query (client, "echo hello");
+  g_assert_cmpuint (test_client_count_rows (client, last), ==, 1);
+  g_assert_cmpstr (last->str, ==, "hello");
+}
+
+static void
+run_query (ProxyWorld *world)
+{
+  g_autoptr (TestClient) client = proxy_world_log_in (world, "teesql_readwrite", SECRET_READWRITE);
+
+  assert_works (world, client);
+  g_assert_false (client->saw_negotiate);
+  g_assert_cmpstr (world->server->last_startup, ==, "user=teesql_readwrite,database=postgres,");
+  test_client_query (client, "rows 20000");
+  g_assert_cmpuint (test_client_count_rows (client, NULL), ==, 20000);
+}
+
+static void
+test_query (void)
+{
+  with_world ("", "", run_query);
+}
+
+static void
+run_direct (ProxyWorld *world)
+{
+  static const char *const alpns[] = { NULL, "postgresql" };
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+
+  for (guint i = 0; i < G_N_ELEMENTS (alpns); i++)
+    {
+      g_autoptr (TestClient) client = test_client_new (world->port);
+      g_auto (TestMessage) last = { 0 };
+
+      g_assert_true (test_client_start_tls (client, world->client, alpns[i]));
+      test_client_send_startup (client, pairs);
+      last = test_client_log_in (client, &(TestLogin){ .user = "teesql_read", .secret = SECRET_READ, .plus = TRUE });
+      g_assert_cmpint (last.type, ==, 'Z');
+      assert_works (world, client);
+    }
+}
+
+static void
+test_direct (void)
+{
+  with_world ("", "", run_direct);
+}
+
+static void
+run_plain_startup (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = test_client_new (world->port);
+
+  test_client_send_startup (client, pairs);
+  test_client_assert_error (client, "28000", "TLS");
+  test_client_assert_ended (client);
+}
+
+static void
+test_plain_startup (void)
+{
+  with_world ("", "", run_plain_startup);
+}
+
+static void
+run_bytes_behind (ProxyWorld *world)
+{
+  static const char *const requests[] = { SSL_REQUEST, GSSENC_REQUEST };
+
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+    {
+      g_autoptr (TestClient) client = test_client_new (world->port);
+      g_autoptr (GByteArray) both = g_byte_array_new ();
+
+      g_byte_array_append (both, (const guint8 *) requests[i], 8);
+      g_byte_array_append (both, (const guint8 *) "Q\0\0\0\5\0", 6);
+      test_client_send (client, both->data, both->len);
+      test_client_assert_ended (client);
+    }
+}
+
+static void
+test_bytes_behind (void)
+{
+  with_world ("", "", run_bytes_behind);
+}
+
+static void
+run_gssenc (ProxyWorld *world)
+{
+  g_autoptr (TestClient) client = test_client_new (world->port);
+  char answer = 0;
+
+  test_client_send (client, GSSENC_REQUEST, 8);
+  g_assert_cmpuint (test_client_receive (client, &answer, 1), ==, 1);
+  g_assert_cmpint (answer, ==, 'N');
+  g_assert_cmpint (test_client_request_tls (client), ==, 'S');
+  g_assert_true (test_client_start_tls (client, world->client, NULL));
+  {
+    g_autoptr (TestClient) second = test_client_new (world->port);
+
+    test_client_send (second, GSSENC_REQUEST, 8);
+    g_assert_cmpuint (test_client_receive (second, &answer, 1), ==, 1);
+    test_client_send (second, GSSENC_REQUEST, 8);
+    test_client_assert_ended (second);
+  }
+}
+
+static void
+test_gssenc (void)
+{
+  with_world ("", "", run_gssenc);
+}
+
+static void
+run_no_certificate (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, FALSE);
+
+  test_client_send_startup (client, pairs);
+  test_client_assert_error (client, "28000", "client attestation refused: ");
+  test_client_assert_ended (client);
+  g_assert_cmpuint (fake_server_get (world->server, &world->server->n_logins), ==, 0);
+  g_assert_cmpuint (teesql_status_get_counter (world->status, TEESQL_COUNTER_ATTESTATION_REFUSED), ==, 1);
+}
+
+static void
+test_no_certificate (void)
+{
+  with_world ("", "", run_no_certificate);
+}
+
+static void
+run_refused (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+  g_autoptr (GByteArray) early = g_byte_array_new ();
+
+  /* with everything a login needs behind it, none of which is looked at */
+  test_client_send_startup (client, pairs);
+  g_byte_array_set_size (early, 100000);
+  memset (early->data, 'Q', early->len);
+  test_client_send (client, early->data, early->len);
+  test_client_assert_error (client, "28000", "client attestation refused: ");
+  test_client_assert_ended (client);
+  g_assert_cmpuint (fake_server_get (world->server, &world->server->n_logins), ==, 0);
+}
+
+static void
+test_refused (void)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, "", "");
+  world.verifier->mode = FAKE_ERROR;
+  world.verifier->code = TEESQL_ERROR_REFUSED;
+  world.verifier->reason = "quote-signature";
+  proxy_world_run (&world, run_refused);
+  world.verifier->mode = FAKE_OK;
+  proxy_world_run (&world, run_query); /* refusals are not kept */
+  proxy_world_clear (&world);
+}
+
+static void
+run_verify_timeout (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+
+  test_client_send_startup (client, pairs);
+  test_client_assert_error (client, "28000", "client attestation refused: ");
+}
+
+static void
+test_verify_timeout (void)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, "verify-timeout = 200ms\n", "");
+  world.verifier->mode = FAKE_HOLD;
+  proxy_world_run (&world, run_verify_timeout);
+  proxy_world_clear (&world);
+}
+
+static void
+run_left_while_judged (ProxyWorld *world)
+{
+  for (guint i = 0; i < 5; i++)
+    test_client_free (proxy_world_connect_tls (world, TRUE));
+}
+
+static void
+test_left_while_judged (void)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, "", "");
+  world.verifier->mode = FAKE_HOLD;
+  proxy_world_run (&world, run_left_while_judged);
+  proxy_world_clear (&world); /* stops with judgements under way */
+}
+
+static void
+run_wrong_secret (ProxyWorld *world)
+{
+  gint64 began = g_get_monotonic_time ();
+  g_auto (TestMessage) wrong = proxy_world_try (world, "teesql_readwrite", SECRET_READ);
+  g_auto (TestMessage) unknown = proxy_world_try (world, "teesql_readwritf", SECRET_READ);
+  char *place;
+
+  g_assert_cmpint (g_get_monotonic_time () - began, >=, 80000);
+  test_message_assert_error (&wrong, "28P01", "password authentication failed for user \"teesql_readwrite\"");
+  test_message_assert_error (&unknown, "28P01", "password authentication failed for user \"teesql_readwritf\"");
+  g_assert_cmpuint (wrong.size, ==, unknown.size);
+  place = memmem (unknown.body, unknown.size, "writf", 5);
+  g_assert_nonnull (place);
+  place[4] = 'e';
+  g_assert_cmpmem (wrong.body, (int) wrong.size, unknown.body, (int) unknown.size);
+  g_assert_cmpuint (fake_server_get (world->server, &world->server->n_logins), ==, 0);
+}
+
+static void
+test_wrong_secret (void)
+{
+  with_world ("", "", run_wrong_secret);
+  with_world ("auth-method = password\n", "", run_wrong_secret);
+}
+
+static void
+run_secrets (ProxyWorld *world)
+{
+  test_client_free (proxy_world_log_in (world, "teesql_read", SECRET_READ));
+  test_client_free (proxy_world_log_in (world, "teesql_read", SECRET_READWRITE));
+  test_client_free (proxy_world_log_in (world, "teesql_read", SECRET_NEXT));
+  test_client_free (proxy_world_log_in (world, "teesql_readwrite", SECRET_READWRITE));
+  test_client_free (proxy_world_log_in (world, "teesql_readwrite", SECRET_NEXT));
+}
+
+static void
+test_secrets (void)
+{
+  with_world ("", "", run_secrets);
+  with_world ("auth-method = password\n", "", run_secrets);
+}
+
+static void
+run_downgrade (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+  g_auto (TestMessage) last = { 0 };
+
+  test_client_send_startup (client, pairs);
+  last = test_client_log_in (client, &(TestLogin){ .user = "teesql_read", .secret = SECRET_READ, .gs2 = "y,," });
+  g_assert_true (client->saw_plus);
+  test_message_assert_error (&last, "28P01", "password authentication failed");
+}
+
+static void
+test_downgrade (void)
+{
+  with_world ("", "", run_downgrade);
+}
+
+static void
+run_pipelined (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+  g_autoptr (GByteArray) both = g_byte_array_new ();
+
+  teesql_message_startup (both, pairs);
+  g_byte_array_append (both, (const guint8 *) "Q\0\0\0\5\0", 6);
+  test_client_send (client, both->data, both->len);
+  test_client_assert_error (client, "08P01", "before the end of authentication");
+  test_client_assert_ended (client);
+}
+
+static void
+test_pipelined (void)
+{
+  with_world ("", "", run_pipelined);
+}
+
+static void
+run_malformed (ProxyWorld *world)
+{
+  static const struct
+  {
+    const char *bytes;
+    gsize size;
+  } packets[] = {
+    { "\0\x98\x96\x80\0\3\0\0", 8 },        /* 10 MB */
+    { "\0\0\0\7\0\3\0\0", 8 },              /* shorter than its head */
+    { "\0\0\0\10\0\3\0\0", 8 },             /* no user */
+    { "\0\0\0\20\0\4\0\0user\0x\0\0", 16 }, /* version 4 */
+    { "\0\0\0\17\0\3\0\0user\0x\0", 15 },   /* no end */
+    { SSL_REQUEST, 8 },                     /* inside TLS */
+    { "\x16\3\1\0\5hello", 10 },            /* a ClientHello inside TLS */
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (packets); i++)
+    {
+      g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+
+      test_client_send (client, packets[i].bytes, packets[i].size);
+      {
+        g_auto (TestMessage) message = test_client_read (client);
+
+        g_assert_cmpint (message.type, ==, 'E');
+      }
+      test_client_assert_ended (client);
+    }
+}
+
+static void
+test_malformed (void)
+{
+  with_world ("", "", run_malformed);
+}
+
+static void
+run_garbage (ProxyWorld *world)
+{
+  static const char *const texts[] = { "GET / HTTP/1.0\r\n\r\n", "\x16\3\1\0\5hello, this is not TLS", "\0\1\2\3\4\5\6\7\10\11" };
+  static const gsize sizes[] = { 18, 27, 10 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr (TestClient) client = test_client_new (world->port);
+      char bytes[256];
+
+      test_client_send (client, texts[i], sizes[i]);
+      while (test_client_receive (client, bytes, sizeof bytes) > 0)
+        ;
+    }
+}
+
+static void
+test_garbage (void)
+{
+  with_world ("", "", run_garbage);
+}
+
+static void
+run_startup_options (ProxyWorld *world)
+{
+  static const char *const good[] = {
+    "user",         "teesql_read", "database", "d", "application_name", "a b", "options", "-c statement_timeout=5 --search-path=x\\ y",
+    "_pq_.feature", "1",           NULL
+  };
+  static const char *const bad[][7] = {
+    { "user", "teesql_read", "options", "-c role=postgres", NULL },
+    { "user", "teesql_read", "session_authorization", "postgres", NULL },
+    { "user", "teesql_read", "options", "-d 5", NULL },
+  };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+  g_auto (TestMessage) last = { 0 };
+
+  test_client_send_startup (client, good);
+  last = test_client_log_in (client, &(TestLogin){ .user = "teesql_read", .secret = SECRET_READ });
+  g_assert_cmpint (last.type, ==, 'Z');
+  g_assert_true (client->saw_negotiate);
+  g_assert_cmpstr (world->server->last_startup, ==,
+                   "user=teesql_read,database=d,application_name=a b,statement_timeout=5,search_path=x y,");
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (TestClient) other = proxy_world_connect_tls (world, TRUE);
+
+      test_client_send_startup (other, bad[i]);
+      test_client_assert_error (other, "42501", "not allowed");
+    }
+}
+
+static void
+test_startup_options (void)
+{
+  with_world ("", "", run_startup_options);
+}
+
+static TestMessage
+try_replication (ProxyWorld *world, const char *user, const char *secret)
+{
+  const char *const pairs[] = { "user", user, "replication", "true", NULL };
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+
+  test_client_send_startup (client, pairs);
+  return test_client_log_in (client, &(TestLogin){ .user = user, .secret = secret });
+}
+
+static void
+run_replication (ProxyWorld *world)
+{
+  g_auto (TestMessage) refused = try_replication (world, "teesql_readwrite", SECRET_READWRITE);
+  g_auto (TestMessage) taken = try_replication (world, "replicator", SECRET_REPLICATOR);
+
+  test_message_assert_error (&refused, "42501", "may not replicate");
+  g_assert_cmpint (taken.type, ==, 'Z');
+  g_assert_nonnull (strstr (world->server->last_startup, "replication=true"));
+}
+
+static void
+test_replication (void)
+{
+  with_world ("", "", run_replication);
+}
+
+static void
+send_cancel (TestClient *client, guint32 pid, const guint8 *key)
+{
+  g_autoptr (GByteArray) message = g_byte_array_new ();
+
+  teesql_message_cancel (message, pid, key, 4);
+  test_client_send (client, message->data, message->len);
+}
+
+static void
+run_cancel (ProxyWorld *world)
+{
+  g_autoptr (TestClient) client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+  g_autoptr (TestClient) canceller = proxy_world_connect_tls (world, TRUE);
+  g_autoptr (TestClient) stranger = proxy_world_connect_tls (world, TRUE);
+  g_autoptr (TestClient) unattested = proxy_world_connect_tls (world, FALSE);
+  g_autoptr (TestClient) plain = test_client_new (world->port);
+  guint8 wrong[4];
+
+  memcpy (wrong, client->cancel_key, 4);
+  wrong[0] ^= 1;
+  g_assert_cmpuint (client->cancel_pid, !=, 4242);
+  test_client_query (client, "sleep");
+  send_cancel (stranger, client->cancel_pid, wrong);
+  test_client_assert_ended (stranger);
+  send_cancel (unattested, client->cancel_pid, client->cancel_key);
+  test_client_assert_ended (unattested);
+  send_cancel (plain, client->cancel_pid, client->cancel_key);
+  test_client_assert_ended (plain);
+  g_assert_cmpuint (fake_server_get (world->server, &world->server->n_cancels), ==, 0);
+  send_cancel (canceller, client->cancel_pid, client->cancel_key);
+  test_client_assert_ended (canceller);
+  test_client_assert_error (client, "57014", "canceling statement");
+  g_assert_cmpuint (fake_server_get (world->server, &world->server->n_wrong_cancels), ==, 0);
+}
+
+static void
+test_cancel (void)
+{
+  with_world ("", "", run_cancel);
+}
+
+static void
+run_plain_cancel (ProxyWorld *world)
+{
+  g_autoptr (TestClient) client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+  g_autoptr (TestClient) plain = test_client_new (world->port);
+
+  test_client_query (client, "sleep");
+  send_cancel (plain, client->cancel_pid, client->cancel_key);
+  test_client_assert_ended (plain);
+  test_client_assert_error (client, "57014", "canceling statement");
+}
+
+static void
+test_plain_cancel (void)
+{
+  with_world ("", "plaintext-cancel = allow\n", run_plain_cancel);
+}
+
+static void
+run_server_dies (ProxyWorld *world)
+{
+  g_autoptr (TestClient) client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+  guint8 bytes[64];
+  gsize got = 0;
+  gsize n;
+
+  test_client_query (client, "die");
+  while ((n = test_client_receive (client, bytes, sizeof bytes)) > 0)
+    got += n;
+  g_assert_cmpuint (got, ==, 9); /* what was sent, and an end */
+}
+
+static void
+test_server_dies (void)
+{
+  with_world ("", "", run_server_dies);
+}
+
+static void
+run_client_dies (ProxyWorld *world)
+{
+  TestClient *client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+
+  g_assert_cmpint (proxy_world_wait_gauge (world, TEESQL_GAUGE_SESSIONS, 1), ==, 1);
+  test_client_free (client);
+  proxy_world_wait_gauge (world, TEESQL_GAUGE_SESSIONS, 0);
+  proxy_world_wait (world, &world->server->n_open, 0);
+}
+
+static void
+test_client_dies (void)
+{
+  with_world ("", "", run_client_dies);
+}
+
+static void
+run_half_close (ProxyWorld *world)
+{
+  g_autoptr (TestClient) client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+
+  test_client_query (client, "rows 5000");
+  test_client_close_write (client);
+  g_assert_cmpuint (test_client_count_rows (client, NULL), ==, 5000);
+  test_client_assert_ended (client);
+}
+
+static void
+test_half_close (void)
+{
+  with_world ("", "", run_half_close);
+}
+
+static gpointer
+log_in_third (gpointer data)
+{
+  return proxy_world_log_in (data, "teesql_readwrite", SECRET_READWRITE);
+}
+
+static void
+run_max_sessions (ProxyWorld *world)
+{
+  TestClient *first = proxy_world_log_in (world, "teesql_readwrite", SECRET_READWRITE);
+  g_autoptr (TestClient) second = proxy_world_log_in (world, "teesql_readwrite", SECRET_READWRITE);
+  g_autoptr (TestClient) other = proxy_world_log_in (world, "teesql_read", SECRET_READ); /* another role is not held up */
+  g_autoptr (TestClient) third = NULL;
+  GThread *waiting;
+
+  {
+    g_auto (TestMessage) refused = proxy_world_try (world, "teesql_readwrite", SECRET_READWRITE);
+
+    test_message_assert_error (&refused, "53300", "too many sessions");
+  }
+  waiting = g_thread_new ("third", log_in_third, world);
+  proxy_world_wait_gauge (world, TEESQL_GAUGE_PENDING, 1);
+  test_client_free (first);
+  third = g_thread_join (waiting);
+  assert_works (world, third);
+}
+
+static void
+test_max_sessions (void)
+{
+  with_world ("max-sessions = 3\nbackend-timeout = 1s\n", "", run_max_sessions);
+}
+
+static void
+run_shed (ProxyWorld *world)
+{
+  TestClient *silent[12];
+  g_autoptr (TestClient) client = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (silent); i++)
+    silent[i] = test_client_new (world->port);
+  client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+  assert_works (world, client);
+  for (guint i = 0; i < 7; i++) /* the oldest went first */
+    test_client_assert_ended (silent[i]);
+  g_assert_cmpuint (teesql_status_get_counter (world->status, TEESQL_COUNTER_SHED), >=, 7);
+  for (guint i = 0; i < G_N_ELEMENTS (silent); i++)
+    test_client_free (silent[i]);
+}
+
+static void
+test_shed (void)
+{
+  with_world ("max-pending = 5\n", "", run_shed);
+  with_world ("max-pending-per-address = 5\n", "", run_shed);
+}
+
+static void
+run_silent (ProxyWorld *world)
+{
+  g_autoptr (TestClient) plain = test_client_new (world->port);
+  g_autoptr (TestClient) half = test_client_new (world->port);
+  g_autoptr (TestClient) tls = proxy_world_connect_tls (world, TRUE);
+
+  test_client_send (half, SSL_REQUEST, 3);
+  test_client_assert_ended (plain);
+  test_client_assert_ended (half);
+  test_client_assert_error (tls, "57014", "in time");
+  g_assert_cmpuint (teesql_status_get_counter (world->status, TEESQL_COUNTER_TIMEOUT), ==, 3);
+}
+
+static void
+test_silent (void)
+{
+  with_world ("handshake-timeout = 300ms\nstartup-timeout = 300ms\n", "", run_silent);
+}
+
+static void
+run_slow (ProxyWorld *world)
+{
+  static const char *const pairs[] = { "user", "teesql_read", NULL };
+  g_autoptr (TestClient) client = test_client_new (world->port);
+  g_autoptr (GByteArray) message = g_byte_array_new ();
+  g_auto (TestMessage) last = { 0 };
+  char answer;
+
+  for (guint i = 0; i < 8; i++)
+    test_client_send (client, &SSL_REQUEST[i], 1);
+  g_assert_cmpuint (test_client_receive (client, &answer, 1), ==, 1);
+  g_assert_true (test_client_start_tls (client, world->client, NULL));
+  teesql_message_startup (message, pairs);
+  for (guint i = 0; i < message->len; i++)
+    test_client_send (client, message->data + i, 1);
+  last = test_client_log_in (client, &(TestLogin){ .user = "teesql_read", .secret = SECRET_READ });
+  g_assert_cmpint (last.type, ==, 'Z');
+  assert_works (world, client);
+}
+
+static void
+test_slow (void)
+{
+  with_world ("", "", run_slow);
+}
+
+static void
+run_backend_refuses (ProxyWorld *world)
+{
+  g_auto (TestMessage) last = { 0 };
+
+  world->server->refuse_sqlstate = "3D000";
+  last = proxy_world_try (world, "teesql_read", SECRET_READ);
+  test_message_assert_error (&last, "3D000", "database \"nowhere\" does not exist");
+  test_message_clear (&last);
+  world->server->refuse_sqlstate = NULL;
+
+  world->server->wrong_password = TRUE;
+  last = proxy_world_try (world, "teesql_read", SECRET_READ);
+  test_message_assert_error (&last, "28000", "PostgreSQL does not accept role \"teesql_read\"");
+  g_assert_null (memmem (last.body, last.size, "internal detail", 15));
+  test_message_clear (&last);
+  world->server->wrong_password = FALSE;
+
+  /* one that asks for nothing has not proved that it is ours */
+  world->server->trust = TRUE;
+  last = proxy_world_try (world, "teesql_read", SECRET_READ);
+  test_message_assert_error (&last, "57P03", "cannot be reached");
+  world->server->trust = FALSE;
+}
+
+static void
+test_backend_refuses (void)
+{
+  with_world ("", "", run_backend_refuses);
+}
+
+static void
+run_no_backend (ProxyWorld *world)
+{
+  g_auto (TestMessage) last = proxy_world_try (world, "teesql_read", SECRET_READ);
+
+  test_message_assert_error (&last, "57P03", "not ready");
+}
+
+static void
+test_no_backend (void)
+{
+  ProxyWorld world;
+
+  proxy_world_init_without_backend (&world);
+  proxy_world_run (&world, run_no_backend);
+  proxy_world_clear (&world);
+}
+
+/* Of a test in several parts. */
+static TestClient *kept;
+
+static void
+run_keep_session (ProxyWorld *world)
+{
+  kept = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+  assert_works (world, kept);
+}
+
+static void
+run_keep_busy_session (ProxyWorld *world)
+{
+  run_keep_session (world);
+  test_client_query (kept, "sleep");
+}
+
+static void
+run_still_works (ProxyWorld *world)
+{
+  assert_works (world, kept);
+  test_client_free (kept);
+}
+
+static void
+run_was_closed (ProxyWorld *world)
+{
+  test_client_assert_ended (kept);
+  test_client_free (kept);
+}
+
+static void
+reload_policy (ProxyWorld *world, const char *policy_lines)
+{
+  static const guint8 digest[48] = { 7 };
+  g_autoptr (TeesqlConfig) config = proxy_world_make_config (world, policy_lines, "", "");
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (teesql_attest_service_reload (world->service, config, digest, &error));
+  g_assert_no_error (error);
+  g_assert_true (teesql_proxy_set_config (world->proxy, config, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_judged_again (void)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, "", "");
+  proxy_world_run (&world, run_keep_session);
+  reload_policy (&world, "allowed-mrtd = any\nmin-tcb-evaluation = 1\n");
+  proxy_world_run (&world, run_still_works);
+  proxy_world_run (&world, run_keep_session);
+  reload_policy (&world, "allowed-mrtd = any\nmin-tcb-evaluation = 999\n");
+  proxy_world_run (&world, run_was_closed);
+  proxy_world_clear (&world);
+}
+
+static void
+drained (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (teesql_proxy_drain_finish (TEESQL_PROXY (source), result, &error));
+  *(gboolean *) data = TRUE;
+}
+
+static void
+run_told_of_shutdown (ProxyWorld *world)
+{
+  g_auto (TestMessage) message = test_client_read (kept);
+
+  if (message.type == 'E')
+    {
+      g_autofree char *state = test_message_get_field (&message, 'C');
+
+      if (g_strcmp0 (state, "57014") == 0) /* the query that ran */
+        {
+          test_message_clear (&message);
+          message = test_client_read (kept);
+          g_assert_cmpint (message.type, ==, 'Z');
+          test_message_clear (&message);
+          message = test_client_read (kept);
+        }
+    }
+  test_message_assert_error (&message, "57P01", "terminating connection");
+  test_client_assert_ended (kept);
+  test_client_free (kept);
+}
+
+static void
+check_drain (ProxyWorldFunc begin)
+{
+  ProxyWorld world;
+  gboolean done = FALSE;
+
+  proxy_world_init (&world, "drain-timeout = 100ms\n", "");
+  proxy_world_run (&world, begin);
+  teesql_proxy_drain_async (world.proxy, NULL, drained, &done);
+  proxy_world_run (&world, run_told_of_shutdown);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+  proxy_world_clear (&world);
+}
+
+static void
+test_drain (void)
+{
+  check_drain (run_keep_session);
+  check_drain (run_keep_busy_session);
+}
+
+static void
+run_end_by_itself (ProxyWorld *world)
+{
+  assert_works (world, kept);
+  test_client_send_message (kept, 'X', "", 0);
+  test_client_assert_ended (kept);
+  test_client_free (kept);
+}
+
+static void
+test_drain_waits (void)
+{
+  ProxyWorld world;
+  gboolean done = FALSE;
+
+  proxy_world_init (&world, "", "");
+  proxy_world_run (&world, run_keep_session);
+  teesql_proxy_drain_async (world.proxy, NULL, drained, &done);
+  proxy_world_run (&world, run_end_by_itself);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+  proxy_world_clear (&world);
+}
+
+static void
+test_stop (void)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, "", "");
+  proxy_world_run (&world, run_keep_busy_session);
+  teesql_proxy_stop (world.proxy);
+  proxy_world_run (&world, run_was_closed);
+  proxy_world_clear (&world);
+}
+
+static gpointer
+crowd_thread (gpointer data)
+{
+  ProxyWorld *world = data;
+
+  for (guint i = 0; i < 10; i++)
+    {
+      g_autoptr (TestClient) client = proxy_world_log_in (world, "teesql_read", SECRET_READ);
+
+      test_client_query (client, "rows 300");
+      g_assert_cmpuint (test_client_count_rows (client, NULL), ==, 300);
+    }
+  return NULL;
+}
+
+static void
+run_crowd (ProxyWorld *world)
+{
+  GThread *threads[16];
+
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("crowd", crowd_thread, world);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpuint (teesql_status_get_counter (world->status, TEESQL_COUNTER_SESSIONS), ==, 160);
+}
+
+static void
+test_crowd (void)
+{
+  with_world ("", "", run_crowd);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/proxy/session/relays-a-query", test_query);
+  g_test_add_func ("/proxy/session/takes-direct-tls-with-and-without-alpn", test_direct);
+  g_test_add_func ("/proxy/session/tells-a-plain-startup-why-not", test_plain_startup);
+  g_test_add_func ("/proxy/session/closes-on-bytes-behind-an-encryption-request", test_bytes_behind);
+  g_test_add_func ("/proxy/session/answers-gssencrequest-once-with-n", test_gssenc);
+  g_test_add_func ("/proxy/session/refuses-a-client-without-certificate-in-words", test_no_certificate);
+  g_test_add_func ("/proxy/session/refuses-what-the-verifier-refuses-before-authentication", test_refused);
+  g_test_add_func ("/proxy/session/refuses-when-verification-does-not-end", test_verify_timeout);
+  g_test_add_func ("/proxy/session/survives-clients-that-leave-while-judged", test_left_while_judged);
+  g_test_add_func ("/proxy/session/unknown-role-reads-the-bytes-of-a-wrong-secret", test_wrong_secret);
+  g_test_add_func ("/proxy/session/secrets-open-the-roles-they-should", test_secrets);
+  g_test_add_func ("/proxy/session/gs2-y-where-plus-was-offered-is-refused", test_downgrade);
+  g_test_add_func ("/proxy/session/refuses-bytes-before-the-end-of-authentication", test_pipelined);
+  g_test_add_func ("/proxy/session/answers-malformed-startup-packets", test_malformed);
+  g_test_add_func ("/proxy/session/closes-on-garbage", test_garbage);
+  g_test_add_func ("/proxy/session/passes-only-allowed-startup-options", test_startup_options);
+  g_test_add_func ("/proxy/session/only-the-replicator-replicates", test_replication);
+  g_test_add_func ("/proxy/session/cancels-with-the-key-that-it-gave-out", test_cancel);
+  g_test_add_func ("/proxy/session/takes-a-plain-cancel-where-allowed", test_plain_cancel);
+  g_test_add_func ("/proxy/session/passes-on-the-last-words-of-a-server-that-dies", test_server_dies);
+  g_test_add_func ("/proxy/session/a-client-that-dies-frees-its-backend", test_client_dies);
+  g_test_add_func ("/proxy/session/half-close-still-delivers-the-answer", test_half_close);
+  g_test_add_func ("/proxy/session/waits-for-a-place-and-not-for-ever", test_max_sessions);
+  g_test_add_func ("/proxy/session/sheds-the-oldest-stranger", test_shed);
+  g_test_add_func ("/proxy/session/silence-ends-at-its-deadline", test_silent);
+  g_test_add_func ("/proxy/session/login-may-come-byte-by-byte", test_slow);
+  g_test_add_func ("/proxy/session/passes-on-why-postgresql-refuses-but-no-internals", test_backend_refuses);
+  g_test_add_func ("/proxy/session/says-that-the-database-is-not-ready", test_no_backend);
+  g_test_add_func ("/proxy/session/is-judged-again-and-closed-when-it-no-longer-passes", test_judged_again);
+  g_test_add_func ("/proxy/session/drain-tells-clients-and-cancels-queries", test_drain);
+  g_test_add_func ("/proxy/session/drain-waits-for-sessions-to-end", test_drain_waits);
+  g_test_add_func ("/proxy/session/stop-closes-at-once", test_stop);
+  g_test_add_func ("/proxy/session/many-logins-at-once", test_crowd);
+  return g_test_run ();
+}
