@@ -1,6 +1,7 @@
 #include "dcap-chain.h"
 
 #include "base/teesql-cursor.h"
+#include "base/teesql-digest.h"
 #include "dcap-der.h"
 #include "dcap-error.h"
 #include "dcap-pck.h"
@@ -18,14 +19,19 @@ const DcapChainShape dcap_chain_qe_identity = { "qe-identity-chain", 2, { "SGX T
 
 static const char *const positions[DCAP_CHAIN_MAX_CERT] = { "leaf", "issuer", "root" };
 
-typedef gnutls_x509_crt_t Certificates[DCAP_CHAIN_MAX_CERT];
+/* a chain while it is being proved */
+typedef struct
+{
+  gnutls_x509_crt_t crt[DCAP_CHAIN_MAX_CERT];
+  guint8 digest[DCAP_CHAIN_MAX_CERT][TEESQL_SHA256_SIZE]; /* of the PEM text */
+} Certificates;
 
 static void
 certificates_clear (Certificates *certificates)
 {
   for (guint i = 0; i < DCAP_CHAIN_MAX_CERT; i++)
-    if ((*certificates)[i] != NULL)
-      gnutls_x509_crt_deinit ((*certificates)[i]);
+    if (certificates->crt[i] != NULL)
+      gnutls_x509_crt_deinit (certificates->crt[i]);
 }
 
 static const char *
@@ -57,10 +63,11 @@ static gboolean
 import_block (const DcapChainShape *shape, guint i, const char *block, gsize size, Certificates *out, GError **error)
 {
   gnutls_datum_t datum = { (unsigned char *) block, (unsigned int) size };
-  int rc = gnutls_x509_crt_init (&(*out)[i]);
+  int rc = gnutls_x509_crt_init (&out->crt[i]);
 
+  teesql_digest_bytes (TEESQL_DIGEST_SHA256, out->digest[i], block, size);
   if (rc == GNUTLS_E_SUCCESS)
-    rc = gnutls_x509_crt_import ((*out)[i], &datum, GNUTLS_X509_FMT_PEM);
+    rc = gnutls_x509_crt_import (out->crt[i], &datum, GNUTLS_X509_FMT_PEM);
   if (rc != GNUTLS_E_SUCCESS)
     return dcap_fail_item (error, TEESQL_ERROR_MALFORMED, shape->name, "malformed", "%s: %s certificate: %s", shape->name,
                            position_name (shape, i), gnutls_strerror (rc));
@@ -180,55 +187,76 @@ check_usage (const DcapChainShape *shape, guint i, gnutls_x509_crt_t certificate
 }
 
 static gboolean
-check_signature (const DcapChainShape *shape, guint i, gnutls_x509_crt_t certificate, gnutls_x509_crt_t issuer, GError **error)
+issuer_signed (const Certificates *certificates, guint i)
 {
+  gnutls_x509_crt_t issuer = certificates->crt[i + 1];
   unsigned int status = 0;
-  int rc = gnutls_x509_crt_verify (certificate, &issuer, 1, VERIFY_FLAGS, &status);
-
-  if (rc != GNUTLS_E_SUCCESS || status != 0)
-    return dcap_fail_item (error, TEESQL_ERROR_REFUSED, shape->name, "signature",
-                           "%s: signature of the %s certificate does not verify with its issuer's key (status 0x%x)", shape->name,
-                           position_name (shape, i), status);
-  return TRUE;
+  return gnutls_x509_crt_verify (certificates->crt[i], &issuer, 1, VERIFY_FLAGS, &status) == GNUTLS_E_SUCCESS && status == 0;
 }
 
 /* GnuTLS takes a certificate that equals a trusted one unread; the root's dates count, so its own signature is checked, with the pinned
  * key. */
 static gboolean
-check_root (const DcapChain *self, gnutls_x509_crt_t root, const DcapTrust *trust, GError **error)
+root_signed_itself (const Certificates *certificates, guint i, const DcapTrust *trust)
 {
-  const char *name = self->shape->name;
   gnutls_datum_t der = { NULL, 0 };
   DcapDerSigned parts;
 
-  if (memcmp (dcap_chain_root (self)->key, trust->key, sizeof trust->key) != 0)
-    return dcap_fail_item (error, TEESQL_ERROR_REFUSED, name, "root", "%s: ends in a root whose key is not the trusted one", name);
-  if (gnutls_x509_crt_export2 (root, GNUTLS_X509_FMT_DER, &der) != GNUTLS_E_SUCCESS)
-    return dcap_fail_item (error, TEESQL_ERROR_MALFORMED, name, "malformed", "%s: root certificate cannot be encoded", name);
-  gboolean good = dcap_der_read_signed (name, der.data, der.size, &parts, NULL) &&
+  if (gnutls_x509_crt_export2 (certificates->crt[i], GNUTLS_X509_FMT_DER, &der) != GNUTLS_E_SUCCESS)
+    return FALSE;
+  gboolean good = dcap_der_read_signed ("root certificate", der.data, der.size, &parts, NULL) &&
                   dcap_p256_verify_der (trust->key, parts.signed_bytes, parts.signed_size, parts.signature, parts.signature_size);
   gnutls_free (der.data);
-  if (!good)
-    return dcap_fail_item (error, TEESQL_ERROR_REFUSED, name, "signature", "%s: signature of the root certificate does not verify", name);
+  return good;
+}
+
+/* The same two certificates give the same answer; the key of the root is the trusted one, which was compared before. */
+static gboolean
+check_signature (const DcapChainShape *shape, const Certificates *certificates, guint i, const DcapTrust *trust, GError **error)
+{
+  guint issuer = MIN (i + 1, shape->n - 1);
+  const TeesqlDigestPart parts[] = { { certificates->digest[i], TEESQL_SHA256_SIZE },
+                                     { certificates->digest[issuer], TEESQL_SHA256_SIZE } };
+  guint8 pair[TEESQL_SHA256_SIZE];
+
+  teesql_digest (TEESQL_DIGEST_SHA256, pair, parts, G_N_ELEMENTS (parts));
+  if (trust->seen != NULL && dcap_seen_contains (trust->seen, pair))
+    return TRUE;
+  if (!(i == issuer ? root_signed_itself (certificates, i, trust) : issuer_signed (certificates, i)))
+    return dcap_fail_item (error, TEESQL_ERROR_REFUSED, shape->name, "signature",
+                           "%s: signature of the %s certificate does not verify with its issuer's key", shape->name,
+                           position_name (shape, i));
+  if (trust->seen != NULL)
+    dcap_seen_add (trust->seen, pair);
   return TRUE;
 }
 
 static gboolean
-check_chain (DcapChain *self, Certificates *certificates, const DcapTrust *trust, GError **error)
+check_root_key (const DcapChain *self, const DcapTrust *trust, GError **error)
 {
-  guint last = self->shape->n - 1;
+  const char *name = self->shape->name;
 
-  for (guint i = 0; i <= last; i++)
-    if (!read_certificate (self->shape, i, (*certificates)[i], &self->certificates[i], error))
+  if (memcmp (dcap_chain_root (self)->key, trust->key, sizeof trust->key) != 0)
+    return dcap_fail_item (error, TEESQL_ERROR_REFUSED, name, "root", "%s: ends in a root whose key is not the trusted one", name);
+  return TRUE;
+}
+
+static gboolean
+check_chain (DcapChain *self, const Certificates *certificates, const DcapTrust *trust, GError **error)
+{
+  guint n = self->shape->n;
+
+  for (guint i = 0; i < n; i++)
+    if (!read_certificate (self->shape, i, certificates->crt[i], &self->certificates[i], error))
       return FALSE;
   /* the root first: nothing below it means anything without it */
-  if (!check_root (self, (*certificates)[last], trust, error) || !check_names (self, error))
+  if (!check_root_key (self, trust, error) || !check_names (self, error))
     return FALSE;
-  for (guint i = 0; i <= last; i++)
-    if (!check_usage (self->shape, i, (*certificates)[i], error))
+  for (guint i = 0; i < n; i++)
+    if (!check_usage (self->shape, i, certificates->crt[i], error))
       return FALSE;
-  for (guint i = last; i > 0; i--)
-    if (!check_signature (self->shape, i - 1, (*certificates)[i - 1], (*certificates)[i], error))
+  for (guint i = n; i > 0; i--)
+    if (!check_signature (self->shape, certificates, i - 1, trust, error))
       return FALSE;
   return TRUE;
 }
@@ -248,7 +276,7 @@ get_extension (gnutls_x509_crt_t certificate)
 DcapChain *
 dcap_chain_prove (const DcapChainShape *shape, const guint8 *pem, gsize size, const DcapTrust *trust, GError **error)
 {
-  __attribute__ ((cleanup (certificates_clear))) Certificates certificates = { NULL };
+  __attribute__ ((cleanup (certificates_clear))) Certificates certificates = { { NULL } };
 
   if (!check_text (shape, pem, &size, error) || !import_chain (shape, pem, size, &certificates, error))
     return NULL;
@@ -257,7 +285,7 @@ dcap_chain_prove (const DcapChainShape *shape, const guint8 *pem, gsize size, co
   self->shape = shape;
   if (!check_chain (self, &certificates, trust, error))
     return NULL;
-  self->extension = get_extension (certificates[0]);
+  self->extension = get_extension (certificates.crt[0]);
   return g_steal_pointer (&self);
 }
 

@@ -6,6 +6,7 @@
 /* a platform keeps a few KiB, a fact up to a few hundred (4 MiB for the largest CRL) */
 #define MAX_PLATFORMS 1024
 #define MAX_FACTS     64
+#define MAX_SEEN      2048
 
 struct _DcapMemory
 {
@@ -23,6 +24,7 @@ dcap_memory_new (const DcapTrust *trust)
 
   g_atomic_ref_count_init (&self->ref_count);
   self->trust = *trust;
+  self->trust.seen = dcap_seen_new (MAX_SEEN);
   g_mutex_init (&self->lock);
   self->platforms = dcap_lru_new (MAX_PLATFORMS, (GDestroyNotify) dcap_platform_unref);
   self->facts = dcap_lru_new (MAX_FACTS, (GDestroyNotify) dcap_fact_unref);
@@ -43,6 +45,7 @@ dcap_memory_unref (DcapMemory *self)
     return;
   dcap_lru_free (self->platforms);
   dcap_lru_free (self->facts);
+  dcap_seen_free (self->trust.seen);
   g_mutex_clear (&self->lock);
   g_free (self);
 }

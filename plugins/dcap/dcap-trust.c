@@ -18,6 +18,7 @@ trust_init (DcapTrust *self, const guint8 key[DCAP_P256_KEY_SIZE])
   for (gsize i = 0; i < DCAP_P256_KEY_SIZE; i++)
     self->key[i] = key[i];
   dcap_p256_spki_sha256 (self->key, self->anchor);
+  self->seen = NULL;
   self->is_intel = memcmp (self->key, intel_root_key, sizeof self->key) == 0;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "dcap-p256.h"
+#include "dcap-seen.h"
 
 G_BEGIN_DECLS
 
@@ -8,12 +9,14 @@ G_BEGIN_DECLS
  * @key: the root's public key, the only thing of a root that is believed
  * @anchor: SHA-256 of its SubjectPublicKeyInfo
  * @is_intel: whether that is Intel's SGX Root CA
+ * @seen: (nullable): signatures under this root that need not be checked again; borrowed
  */
 typedef struct
 {
   guint8 key[DCAP_P256_KEY_SIZE];
   guint8 anchor[32];
   gboolean is_intel;
+  DcapSeen *seen;
 } DcapTrust;
 
 void dcap_trust_init_intel (DcapTrust *self);
