@@ -71,6 +71,10 @@ class Guest:
         self.process = Process(f"guest-{self.name}", [SIMULATOR, "--config", self.config], self.world.logs)
         self.process.wait_until(lambda: '"ready":true' in self.process.out().replace(" ", ""), "its ready line")
         self.ready = json.loads(self.process.out().strip().splitlines()[-1])
+        if self.ready.get("pccs"):  # the port stays when it is started again
+            with open(self.config, encoding="utf-8") as f:
+                text = f.read()
+            self.world.write(os.path.basename(self.config), text.replace("pccs-listen = 127.0.0.1:0\n", f"pccs-listen = {self.ready['pccs'].split('//')[1]}\n"))
 
     def describe(self):
         return json.loads(run([SIMULATOR, "describe", "--config", self.config]).stdout)

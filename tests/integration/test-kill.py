@@ -116,7 +116,6 @@ def _(w):
     w.daemon.wait_until(lambda: w.http("/health/startup")[0] == 503, "/health/startup to say 503")
     assert w.http("/health/ready")[0] == 503
     w.server.start()
-    # a new PCCS port: the collateral that is cached on disk is enough
     w.daemon.wait_until(lambda: w.http("/health/ready")[0] == 200, "/health/ready", 90)
     works(w)
 
