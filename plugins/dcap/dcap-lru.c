@@ -83,7 +83,8 @@ dcap_lru_put (DcapLru *self, const guint8 digest[32], gpointer value)
   while (g_hash_table_size (self->entries) >= self->max)
     drop (self, self->order.tail->data);
   entry = g_new0 (Entry, 1);
-  memcpy (entry->key, digest, KEY_SIZE);
+  for (guint i = 0; i < KEY_SIZE; i++)
+    entry->key[i] = digest[i];
   entry->value = value;
   entry->link.data = entry;
   g_hash_table_insert (self->entries, entry->key, entry);

@@ -85,8 +85,8 @@ dcap_p256_from_certificate (gnutls_x509_crt_t certificate, guint8 out_key[DCAP_P
   gboolean good = curve == GNUTLS_ECC_CURVE_SECP256R1 && copy_coordinate (&x, key) && copy_coordinate (&y, key + COORDINATE_SIZE);
   gnutls_free (x.data);
   gnutls_free (y.data);
-  if (good)
-    memcpy (out_key, key, sizeof key);
+  for (guint i = 0; good && i < sizeof key; i++)
+    out_key[i] = key[i];
   return good;
 }
 

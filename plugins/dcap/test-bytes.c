@@ -3,6 +3,13 @@
 #include "base/teesql-hex.h"
 
 void
+test_copy (guint8 *out, const guint8 *in, gsize size)
+{
+  for (gsize i = 0; i < size; i++)
+    out[i] = in[i];
+}
+
+void
 test_put (GByteArray *out, gconstpointer data, gsize size)
 {
   g_byte_array_append (out, data, (guint) size);

@@ -4,6 +4,7 @@
 
 G_BEGIN_DECLS
 
+void test_copy (guint8 *out, const guint8 *in, gsize size);
 void test_put (GByteArray *out, gconstpointer data, gsize size);
 void test_put_le (GByteArray *out, guint64 value, guint size);
 void test_put_hex (GByteArray *out, const char *hex);

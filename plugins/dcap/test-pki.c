@@ -179,7 +179,7 @@ sign_raw (TestKey key, const guint8 *data, gsize size, guint8 out[64])
     {
       guint skip = parts[i].size > 32 ? parts[i].size - 32 : 0;
       guint length = parts[i].size - skip;
-      memcpy (out + 32 * (i + 1) - length, parts[i].data + skip, length);
+      test_copy (out + 32 * (i + 1) - length, parts[i].data + skip, length);
       gnutls_free (parts[i].data);
     }
   gnutls_free (der.data);
@@ -453,12 +453,12 @@ make_body (const TestQuoteRecipe *recipe, GByteArray *out)
       test_put_le (out, recipe->td_1_5 ? 3 : 2, 2);
       test_put_le (out, size, 4);
     }
-  memcpy (body, recipe->svn, 16);
+  test_copy (body, recipe->svn, 16);
   memset (body + 136, 0x4d, 48);
   memset (body + 328, 0x52, 4 * 48);
   memset (body + 520, 0x44, 64);
   body[123] = 0x10; /* SEPT_VE_DISABLE */
-  memcpy (body + 584, recipe->svn2, 16);
+  test_copy (body + 584, recipe->svn2, 16);
   apply (body, recipe->body);
   test_put (out, body, size);
 }
@@ -471,7 +471,7 @@ make_qe_report (const TestQuoteRecipe *recipe, const guint8 key[64], const guint
 
   memset (out, 0, DCAP_ENCLAVE_REPORT_SIZE);
   out[48] = 0x15; /* attributes: the mask forgives bit 2 */
-  memcpy (out + 128, g_bytes_get_data (mr_signer, NULL), 32);
+  test_copy (out + 128, g_bytes_get_data (mr_signer, NULL), 32);
   out[256] = 2;
   out[258] = 8;
   apply (out, recipe->qe_report);
@@ -665,9 +665,9 @@ test_recipe_init (TestRecipe *self)
   cert_init (&self->certs[TEST_CA], "Test SGX PCK Platform CA", TRUE, TEST_ROOT, TEST_KEY_CA);
   cert_init (&self->certs[TEST_SIGNER], "Test SGX TCB Signing", FALSE, TEST_ROOT, TEST_KEY_SIGNER);
   cert_init (&self->certs[TEST_PCK], "Test SGX PCK Certificate", FALSE, TEST_CA, TEST_KEY_PCK);
-  memcpy (self->pck.components, components, 16);
-  memcpy (self->pck.cpu_svn, components, 16);
-  memcpy (self->pck.fmspc, fmspc, 6);
+  test_copy (self->pck.components, components, 16);
+  test_copy (self->pck.cpu_svn, components, 16);
+  test_copy (self->pck.fmspc, fmspc, 6);
   self->pck.component_0 = components[0];
   self->pck.pce_svn = 13;
   self->pck.sgx_type = 1;
@@ -676,8 +676,8 @@ test_recipe_init (TestRecipe *self)
   text_init (&self->tcb_info, 2);
   text_init (&self->qe_identity, 3);
   self->quote.version = 4;
-  memcpy (self->quote.svn, svn, 16);
-  memcpy (self->quote.svn2, svn, 16);
+  test_copy (self->quote.svn, svn, 16);
+  test_copy (self->quote.svn2, svn, 16);
   self->quote.qe_auth_size = 32;
   self->quote.qe_report_signed_by = TEST_KEY_PCK;
   self->quote.signed_by = TEST_KEY_ATTESTATION;

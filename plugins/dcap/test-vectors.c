@@ -1,6 +1,6 @@
 /* Real quotes with Intel's own signatures, and what a correct verifier says about each. The files are not part of this tree. */
-#include "dcap/dcap-verifier.h"
-#include "dcap/dcap-verify.h"
+#include "dcap-verifier.h"
+#include "dcap-verify.h"
 
 #include <json-glib/json-glib.h>
 
