@@ -348,6 +348,35 @@ describing_lists_options_for_people (Folder *self, gconstpointer data)
     }
 }
 
+/* The modules that ship pass the same door. */
+static void
+our_own_modules_are_no_exception (Folder *self, gconstpointer data)
+{
+  const char *const names[] = { "dcap", "dstack" };
+  g_autofree char *built = g_build_filename (g_getenv ("TEESQL_TEST_BUILD"), "plugins", NULL);
+  const char *const path[] = { self->folder, NULL };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *from = g_strdup_printf ("%s/lib%s.so", built, names[i]);
+      g_autofree char *to = folder_module (self, names[i]);
+      g_autoptr (GPtrArray) options = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autofree char *bytes = NULL;
+      gsize size = 0;
+
+      g_assert_true (g_file_get_contents (from, &bytes, &size, NULL));
+      g_assert_true (g_file_set_contents_full (to, bytes, (gssize) size, G_FILE_SET_CONTENTS_NONE, 0644, NULL));
+      options = teesql_plugin_describe (path, names[i], &error);
+      g_assert_no_error (error);
+      g_assert_cmpuint (options->len, >, 0);
+      for (guint j = 0; j < options->len; j++)
+        g_test_message ("%s %s: %s [%s] %s", ((TeesqlPluginOption *) options->pdata[j])->interface_name,
+                        ((TeesqlPluginOption *) options->pdata[j])->name, ((TeesqlPluginOption *) options->pdata[j])->type,
+                        ((TeesqlPluginOption *) options->pdata[j])->fallback, ((TeesqlPluginOption *) options->pdata[j])->blurb);
+    }
+}
+
 #define ADD(path, func) g_test_add (path, Folder, NULL, folder_set_up, func, folder_tear_down)
 
 int
@@ -365,5 +394,6 @@ main (int argc, char **argv)
   ADD ("/loader/initialisation decides", initialisation_decides);
   ADD ("/info/listing runs no foreign code", listing_runs_no_foreign_code);
   ADD ("/info/describing lists options for people", describing_lists_options_for_people);
+  ADD ("/loader/our own modules are no exception", our_own_modules_are_no_exception);
   return g_test_run ();
 }
