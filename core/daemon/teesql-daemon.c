@@ -370,7 +370,7 @@ prepare (TeesqlDaemon *self, GError **error)
     return FALSE;
   if (!teesql_config_is_none (self->config, "http", "listen"))
     {
-      self->http = teesql_http_server_new (self->config, self->status, error);
+      self->http = teesql_http_server_new_from_config (self->config, self->status, error);
       if (self->http == NULL)
         return FALSE;
     }
