@@ -136,6 +136,7 @@ event_measurement (const TeesqlEvent *event, guint8 out[48], GError **error)
 gboolean
 teesql_event_log_rtmr (TeesqlEvidence *evidence, guint rtmr, guint8 out[48], GError **error)
 {
+  TeesqlCursor result;
   guint8 value[TEESQL_MEASUREMENT_SIZE] = { 0 };
   guint n_events = teesql_evidence_get_n_events (evidence);
 
@@ -152,8 +153,8 @@ teesql_event_log_rtmr (TeesqlEvidence *evidence, guint rtmr, guint8 out[48], GEr
         return FALSE;
       teesql_digest (TEESQL_DIGEST_SHA384, value, parts, G_N_ELEMENTS (parts));
     }
-  memcpy (out, value, sizeof value);
-  return TRUE;
+  teesql_cursor_init (&result, "register", value, sizeof value);
+  return teesql_cursor_copy (&result, "value", out, sizeof value, error);
 }
 
 static gboolean
