@@ -233,6 +233,7 @@ session_take_verdict (TeesqlSession *self, TeesqlVerdict *verdict, guint generat
 {
   if (!teesql_verdict_is_accepted (verdict))
     {
+      teesql_session_count (self, TEESQL_COUNTER_ATTESTATION_REFUSED);
       if (teesql_proxy_home_may_log (self->home))
         teesql_session_log (self, TEESQL_LOG_WARNING, "attestation refused: %s (%s)", teesql_verdict_get_message (verdict),
                             teesql_verdict_get_reason (verdict));
@@ -262,6 +263,7 @@ session_take_verdict_again (TeesqlSession *self, TeesqlVerdict *verdict)
         teesql_worker_stop_timer (self->home->worker, &self->timer);
       return;
     }
+  teesql_session_count (self, TEESQL_COUNTER_ATTESTATION_REFUSED);
   teesql_session_log (self, TEESQL_LOG_WARNING, "attestation refused when judged again: %s (%s)", teesql_verdict_get_message (verdict),
                       teesql_verdict_get_reason (verdict));
   teesql_session_close (self, "judged-again");

@@ -1,5 +1,6 @@
 #include "pgwire/teesql-pgwire-message.h"
 #include "proxy-world.h"
+#include "proxy/teesql-auth.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -186,6 +187,40 @@ test_refused (void)
   proxy_world_run (&world, run_refused);
   world.verifier->mode = FAKE_OK;
   proxy_world_run (&world, run_query); /* refusals are not kept */
+  proxy_world_clear (&world);
+}
+
+static void
+keep_verdict (GObject *source, GAsyncResult *result, gpointer data)
+{
+  *(TeesqlVerdict **) data = teesql_attest_service_judge_finish (TEESQL_ATTEST_SERVICE (source), result, NULL);
+}
+
+/* SR-1: the type system's half of "no path reaches authentication without a verdict". */
+static void
+test_needs_verdict (void)
+{
+  ProxyWorld world;
+  g_autoptr (TeesqlVerdict) refused = NULL;
+  g_autoptr (TeesqlProxySettings) settings = NULL;
+  g_autoptr (GError) error = NULL;
+
+  proxy_world_init (&world, "", "");
+  settings = teesql_proxy_settings_new (world.config, &error);
+  g_assert_no_error (error);
+  teesql_attest_service_judge_async (world.service, NULL, NULL, NULL, keep_verdict, &refused);
+  while (refused == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < 2; i++)
+    {
+      TeesqlAuthOptions options = {
+        .verdict = i == 0 ? NULL : refused, .settings = settings, .decoys = world.roles_key, .user = "teesql_read"
+      };
+      g_autoptr (GError) reason = NULL;
+
+      g_assert_null (teesql_auth_new (&options, &reason));
+      g_assert_cmpstr (teesql_error_get_reason (reason), ==, "not-attested");
+    }
   proxy_world_clear (&world);
 }
 
@@ -893,6 +928,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/session/answers-gssencrequest-once-with-n", test_gssenc);
   g_test_add_func ("/proxy/session/refuses-a-client-without-certificate-in-words", test_no_certificate);
   g_test_add_func ("/proxy/session/refuses-what-the-verifier-refuses-before-authentication", test_refused);
+  g_test_add_func ("/proxy/session/has-no-authentication-without-an-accepted-verdict", test_needs_verdict);
   g_test_add_func ("/proxy/session/refuses-when-verification-does-not-end", test_verify_timeout);
   g_test_add_func ("/proxy/session/survives-clients-that-leave-while-judged", test_left_while_judged);
   g_test_add_func ("/proxy/session/unknown-role-reads-the-bytes-of-a-wrong-secret", test_wrong_secret);
