@@ -282,15 +282,31 @@ test_cancelled (void)
   check_good (verifier, service->world->quote, TEST_NOW);
 }
 
-static void
-resume (TestService *service)
+typedef struct
 {
-  for (guint i = 0; i < service->hanging->len; i++)
+  TestService *service;
+  GAsyncResult **result;
+} Resumed;
+
+static gboolean
+resume_until_result (gpointer data)
+{
+  Resumed *self = data;
+
+  for (guint i = 0; i < self->service->hanging->len; i++)
     {
-      SoupServerMessage *message = service->hanging->pdata[i];
+      SoupServerMessage *message = self->service->hanging->pdata[i];
       soup_server_message_set_status (message, SOUP_STATUS_INTERNAL_SERVER_ERROR, NULL);
       soup_server_message_unpause (message);
     }
+  g_ptr_array_set_size (self->service->hanging, 0);
+  return *self->result != NULL;
+}
+
+static gboolean
+one_hangs (gpointer data)
+{
+  return ((TestService *) data)->hanging->len == 1;
 }
 
 static void
@@ -303,19 +319,27 @@ test_one_of_two_cancelled (void)
   g_autoptr (GAsyncResult) cancelled = NULL;
   g_autoptr (GAsyncResult) other = NULL;
   g_autoptr (GError) error = NULL;
+  Resumed resumed = { service, &other };
+  TestRecipe recipe;
 
   service->moods[DCAP_ITEM_TCB_INFO] = TEST_HANG;
-  teesql_verifier_verify_async (verifier, evidence, TEST_NOW, cancellable, test_keep_result, &cancelled);
   teesql_verifier_verify_async (verifier, evidence, TEST_NOW, NULL, test_keep_result, &other);
-  while (service->hanging->len == 0)
-    g_main_context_iteration (NULL, TRUE);
+  test_until (one_hangs, service);
+  teesql_verifier_verify_async (verifier, evidence, TEST_NOW, cancellable, test_keep_result, &cancelled);
+  /* another question all the way through, so that the second has come to wait */
+  test_recipe_init (&recipe);
+  recipe.quote.signed_by = TEST_KEY_STRANGER;
+  g_autoptr (TestWorld) forged = test_world_new (&recipe);
+  for (guint i = 0; i < 3; i++)
+    check_bad (verifier, forged->quote, TEST_NOW, TEESQL_ERROR_REFUSED, "quote-signature");
   g_cancellable_cancel (cancellable);
   g_assert_null (teesql_verifier_verify_finish (verifier, test_wait (&cancelled), &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_clear_error (&error);
   g_assert_null (other);
-  resume (service);
-  g_assert_null (teesql_verifier_verify_finish (verifier, test_wait (&other), &error));
+  g_assert_cmpuint (service->asked[DCAP_ITEM_TCB_INFO], ==, 1);
+  test_until (resume_until_result, &resumed);
+  g_assert_null (teesql_verifier_verify_finish (verifier, other, &error));
   g_assert_cmpstr (teesql_error_get_reason (error), ==, "collateral-status");
 }
 
