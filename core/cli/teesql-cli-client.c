@@ -1,4 +1,5 @@
 #include "cli/teesql-cli-client.h"
+#include "cli/teesql-cli-plugin-folder.h"
 #include "base/teesql-domains.h"
 #include <glib/gstdio.h>
 
@@ -95,6 +96,7 @@ teesql_cli_client_new (const TeesqlCliGlobals *globals, GError **error)
   self->status = teesql_status_new ();
   self->clock = teesql_clock_new (floor, NULL, error);
   self->loader = teesql_plugin_loader_new (self->config);
+  teesql_cli_add_plugin_folder (globals, self->loader);
   if (self->clock == NULL || !client_create_plugins (self, error) || !client_create_service (self, error))
     return NULL;
   return g_steal_pointer (&self);

@@ -1,7 +1,17 @@
+#include "cli/teesql-cli-plugin-folder.h"
 #include "cli/teesql-cli.h"
 
 #include "config/teesql-config.h"
 #include "plugin/teesql-plugin-info.h"
+
+void
+teesql_cli_add_plugin_folder (const TeesqlCliGlobals *globals, TeesqlPluginLoader *loader)
+{
+  g_autofree char *absolute = globals->plugin_path != NULL ? g_canonicalize_filename (globals->plugin_path, NULL) : NULL;
+
+  if (absolute != NULL)
+    teesql_plugin_loader_add_folder (loader, absolute);
+}
 
 /* Folders in the order in which the loader looks: the command line's, then the file's. */
 static char **

@@ -4,6 +4,7 @@
 #include "base/teesql-clock.h"
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
+#include "cli/teesql-cli-plugin-folder.h"
 #include "plugin/teesql-plugin-loader.h"
 #include "ratls/teesql-ratls-attestation.h"
 #include "ratls/teesql-ratls-certificate.h"
@@ -87,23 +88,6 @@ verifiers_of (const TeesqlConfig *config, const Options *options)
   return options->collateral != NULL || options->trusted_root != NULL ? local : teesql_config_get_list (config, "teesql", "verifiers");
 }
 
-static char *
-plugin_path_of (const TeesqlCliGlobals *globals, const TeesqlConfig *config)
-{
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-  g_auto (GStrv) folders = NULL;
-
-  if (globals->plugin_path != NULL)
-    {
-      g_autofree char *absolute = g_canonicalize_filename (globals->plugin_path, NULL);
-
-      g_strv_builder_add (builder, absolute);
-    }
-  g_strv_builder_addv (builder, (const char **) teesql_config_get_list (config, "teesql", "plugin-path"));
-  folders = g_strv_builder_end (builder);
-  return folders[0] != NULL ? g_strjoinv (";", folders) : NULL;
-}
-
 static TeesqlConfig *
 make_config (const TeesqlCliGlobals *globals, const Options *options, GError **error)
 {
@@ -118,8 +102,8 @@ make_config (const TeesqlCliGlobals *globals, const Options *options, GError **e
   verifiers = verifiers_of (base, options);
   names = g_strjoinv (";", (char **) verifiers);
   append_value (text, "verifiers", names);
-  plugin_path = plugin_path_of (globals, base);
-  if (plugin_path != NULL)
+  plugin_path = g_strjoinv (";", (char **) teesql_config_get_list (base, "teesql", "plugin-path"));
+  if (plugin_path[0] != '\0')
     append_value (text, "plugin-path", plugin_path);
   for (guint i = 0; verifiers[i] != NULL; i++)
     append_verifier (text, base, verifiers[i], options);
@@ -301,10 +285,12 @@ make_answer (const TeesqlCliGlobals *globals, const Options *options, const Ques
   g_autoptr (TeesqlConfig) config = make_config (globals, options, error);
   g_autoptr (TeesqlPluginLoader) loader = config != NULL ? teesql_plugin_loader_new (config) : NULL;
   g_autoptr (GError) inner = NULL;
-  g_autoptr (GPtrArray) verifiers = loader != NULL ? make_verifiers (config, loader, &inner) : NULL;
+  g_autoptr (GPtrArray) verifiers = NULL;
 
   if (config == NULL)
     return FALSE;
+  teesql_cli_add_plugin_folder (globals, loader);
+  verifiers = make_verifiers (config, loader, &inner);
   if (verifiers != NULL)
     return answer (question, verifiers, result, error);
   if (inner->domain != TEESQL_VERIFIER_ERROR)

@@ -8,6 +8,7 @@ struct _TeesqlPluginLoader
 {
   GObject parent_instance;
   TeesqlConfig *config;
+  GPtrArray *folders; /* char *, before those of the configuration */
   GPtrArray *loaded; /* TeesqlPluginLoaded */
 };
 
@@ -53,6 +54,7 @@ teesql_plugin_loader_finalize (GObject *object)
   TeesqlPluginLoader *self = TEESQL_PLUGIN_LOADER (object);
 
   teesql_config_unref (self->config);
+  g_ptr_array_unref (self->folders);
   g_ptr_array_unref (self->loaded);
   G_OBJECT_CLASS (teesql_plugin_loader_parent_class)->finalize (object);
 }
@@ -66,6 +68,7 @@ teesql_plugin_loader_class_init (TeesqlPluginLoaderClass *klass)
 static void
 teesql_plugin_loader_init (TeesqlPluginLoader *self)
 {
+  self->folders = g_ptr_array_new_with_free_func (g_free);
   self->loaded = g_ptr_array_new_with_free_func (loaded_free);
 }
 
@@ -79,6 +82,28 @@ teesql_plugin_loader_new (TeesqlConfig *config)
   self = g_object_new (TEESQL_TYPE_PLUGIN_LOADER, NULL);
   self->config = teesql_config_ref (config);
   return self;
+}
+
+void
+teesql_plugin_loader_add_folder (TeesqlPluginLoader *self, const char *folder)
+{
+  g_return_if_fail (TEESQL_IS_PLUGIN_LOADER (self) && g_path_is_absolute (folder));
+
+  g_ptr_array_add (self->folders, g_strdup (folder));
+}
+
+/* (transfer container) (array zero-terminated=1) */
+static const char **
+search_path (TeesqlPluginLoader *self)
+{
+  GPtrArray *folders = g_ptr_array_new ();
+
+  for (guint i = 0; i < self->folders->len; i++)
+    g_ptr_array_add (folders, self->folders->pdata[i]);
+  for (const char *const *folder = teesql_config_get_list (self->config, "teesql", "plugin-path"); *folder != NULL; folder++)
+    g_ptr_array_add (folders, (gpointer) *folder);
+  g_ptr_array_add (folders, NULL);
+  return (const char **) g_ptr_array_free (folders, FALSE);
 }
 
 static TeesqlPluginLoaded *
@@ -125,10 +150,11 @@ construct (TeesqlPluginLoader *self, Creation *creation, GError **error)
 {
   g_autofree char *group = g_strdup_printf ("%s:%s", creation->kind, creation->instance);
   g_autoptr (TeesqlPluginOptions) options = NULL;
+  g_autofree const char **folders = search_path (self);
   GType type = G_TYPE_INVALID;
 
-  creation->module = teesql_plugin_module_load (teesql_config_get_list (self->config, "teesql", "plugin-path"),
-                                                module_name (self->config, group, creation->instance), error);
+  creation->module =
+      teesql_plugin_module_load ((const char *const *) folders, module_name (self->config, group, creation->instance), error);
   if (creation->module == NULL)
     return NULL;
   type = teesql_plugin_module_get_type (creation->module, creation->kind, error);

@@ -15,6 +15,13 @@ G_DECLARE_FINAL_TYPE (TeesqlPluginLoader, teesql_plugin_loader, TEESQL, PLUGIN_L
 
 TeesqlPluginLoader *teesql_plugin_loader_new (TeesqlConfig *config) G_GNUC_WARN_UNUSED_RESULT;
 /**
+ * teesql_plugin_loader_add_folder:
+ * @folder: an absolute path
+ *
+ * one more folder, searched before `[teesql] plugin-path` and by the same rules: what a command line says
+ */
+void teesql_plugin_loader_add_folder (TeesqlPluginLoader *self, const char *folder);
+/**
  * teesql_plugin_loader_create_async:
  * @kind: `attester`, `kms`, `verifier` or `storage`
  * @instance: NAME of `[KIND:NAME]`; the group may be absent where nothing needs to be said
