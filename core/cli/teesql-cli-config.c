@@ -32,12 +32,7 @@ check_policy (Checked *checked, const char *name, GError **error)
   for (const char *const *pin = teesql_policy_get_unsettled (policy); *pin != NULL; pin++)
     g_ptr_array_add (checked->warnings, g_strdup_printf ("[policy:%s] refuses everybody: %s is not settled", name, *pin));
   for (const char *const *key = teesql_policy_get_any (policy); *key != NULL; key++)
-    {
-      g_autofree char *group = g_strconcat ("policy:", name, NULL);
-
-      if (teesql_config_is_set (checked->config, group, *key))
-        g_ptr_array_add (checked->warnings, g_strdup_printf ("[policy:%s] %s = any", name, *key));
-    }
+    g_ptr_array_add (checked->warnings, g_strdup_printf ("[policy:%s] %s = any", name, *key));
   return TRUE;
 }
 

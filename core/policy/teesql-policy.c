@@ -122,7 +122,7 @@ read_pins (TeesqlPolicy *self, TeesqlConfig *config, const char *group)
       pin->written = teesql_config_is_set (config, group, key);
       pin->any = teesql_config_is_any (config, group, key);
       pin->values = g_strdupv ((char **) teesql_config_get_list (config, group, key));
-      if (pin->any)
+      if (pin->any && pin->written)
         g_strv_builder_add (any, key);
     }
   self->any_keys = g_strv_builder_end (any);

@@ -30,7 +30,7 @@ const char *teesql_policy_get_name (const TeesqlPolicy *self);
  * Returns: (transfer none) (array zero-terminated=1): `firmware (allowed-mrtd)`, … of SR-6 that nothing settles; empty when all four are
  */
 const char *const *teesql_policy_get_unsettled (const TeesqlPolicy *self);
-const char *const *teesql_policy_get_any (const TeesqlPolicy *self); /* keys that say `any`, to log and show */
+const char *const *teesql_policy_get_any (const TeesqlPolicy *self); /* keys in which `any` is written, to log and show */
 guint teesql_policy_get_verdict_ttl_ms (const TeesqlPolicy *self);
 gboolean teesql_policy_needs_event_log (const TeesqlPolicy *self);
 const guint8 *teesql_policy_get_digest (const TeesqlPolicy *self); /* 32 bytes: part of the verdict cache's key */
