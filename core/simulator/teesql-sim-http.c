@@ -5,6 +5,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <gnutls/crypto.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -73,6 +74,92 @@ drop_connection (SoupServerMessage *message)
     g_io_stream_close (stream, NULL, NULL);
 }
 
+#define LOAD_KEY "teesql-sim-load"
+
+/* what one server has under way; @waits: (element-type Wait): answers held back, which end with the server */
+typedef struct
+{
+  guint n_requests;
+  GPtrArray *waits;
+} Load;
+
+/* an answer that is held back, until its time, or until the client gives up: libsoup reads nothing meanwhile and would not notice */
+typedef struct
+{
+  SoupServerMessage *message;
+  Load *load;
+  GSource *timer; /* (nullable) */
+  GSource *socket;
+} Wait;
+
+static void
+clear_source (GSource **source)
+{
+  if (*source != NULL)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+wait_end (Wait *self)
+{
+  g_ptr_array_remove_fast (self->load->waits, self);
+  clear_source (&self->timer);
+  clear_source (&self->socket);
+  g_object_unref (self->message);
+  g_free (self);
+}
+
+static gboolean
+time_over_cb (gpointer user_data)
+{
+  Wait *self = user_data;
+
+  soup_server_message_unpause (self->message);
+  wait_end (self);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+client_stirs_cb (GSocket *socket, GIOCondition condition, gpointer user_data)
+{
+  Wait *self = user_data;
+  char byte;
+  gssize n = recv (g_socket_get_fd (socket), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return G_SOURCE_CONTINUE;
+  if (n > 0)
+    {
+      clear_source (&self->socket); /* its next request: it stays */
+      return G_SOURCE_REMOVE;
+    }
+  drop_connection (self->message);
+  wait_end (self);
+  return G_SOURCE_REMOVE;
+}
+
+/* @delay_ms: 0 for ever */
+static void
+hold_back (SoupServerMessage *message, guint delay_ms)
+{
+  Wait *self = g_new0 (Wait, 1);
+
+  self->message = g_object_ref (message);
+  self->load = g_object_get_data (G_OBJECT (message), LOAD_KEY);
+  g_ptr_array_add (self->load->waits, self);
+  soup_server_message_pause (message);
+  if (delay_ms > 0)
+    {
+      self->timer = g_timeout_source_new (delay_ms);
+      g_source_set_callback (self->timer, time_over_cb, self, NULL);
+      g_source_attach (self->timer, g_main_context_get_thread_default ());
+    }
+  self->socket = g_socket_create_source (soup_server_message_get_socket (message), G_IO_IN | G_IO_HUP | G_IO_ERR, NULL);
+  g_source_set_callback (self->socket, G_SOURCE_FUNC (client_stirs_cb), self, NULL);
+  g_source_attach (self->socket, g_main_context_get_thread_default ());
+}
+
 gboolean
 teesql_sim_http_misbehave (SoupServerMessage *message, const TeesqlSimTransportFaults *faults)
 {
@@ -83,7 +170,7 @@ teesql_sim_http_misbehave (SoupServerMessage *message, const TeesqlSimTransportF
     }
   if ((faults->flags & TEESQL_SIM_TRANSPORT_HANG) != 0)
     {
-      soup_server_message_pause (message); /* until the other side gives up */
+      hold_back (message, 0);
       return TRUE;
     }
   if ((faults->flags & TEESQL_SIM_TRANSPORT_GARBAGE) != 0)
@@ -100,38 +187,11 @@ teesql_sim_http_misbehave (SoupServerMessage *message, const TeesqlSimTransportF
   return FALSE;
 }
 
-static gboolean
-delay_over_cb (gpointer user_data)
-{
-  soup_server_message_unpause (user_data);
-  return G_SOURCE_REMOVE;
-}
-
-static void
-message_finished_cb (SoupServerMessage *message, gpointer user_data)
-{
-  g_source_destroy (user_data);
-}
-
-static void
-unref_source (gpointer data, GClosure *closure)
-{
-  g_source_unref (data);
-}
-
 void
 teesql_sim_http_delay (SoupServerMessage *message, const TeesqlSimTransportFaults *faults)
 {
-  GSource *source;
-
-  if (faults->slow_ms == 0)
-    return;
-  source = g_timeout_source_new (faults->slow_ms);
-  g_source_set_callback (source, delay_over_cb, g_object_ref (message), g_object_unref);
-  g_source_attach (source, g_main_context_get_thread_default ());
-  /* a client that gave up ends the wait */
-  g_signal_connect_data (message, "finished", G_CALLBACK (message_finished_cb), source, unref_source, 0);
-  soup_server_message_pause (message);
+  if (faults->slow_ms > 0)
+    hold_back (message, faults->slow_ms);
 }
 
 static void
@@ -146,20 +206,64 @@ count_body_cb (SoupServerMessage *message, GBytes *chunk, gpointer user_data)
 static void
 check_headers_cb (SoupServerMessage *message, gpointer user_data)
 {
+  const Load *load = user_data;
   SoupMessageHeaders *headers = soup_server_message_get_request_headers (message);
+  gboolean too_large = soup_message_headers_get_encoding (headers) == SOUP_ENCODING_CONTENT_LENGTH &&
+                       (gsize) soup_message_headers_get_content_length (headers) > TEESQL_SIM_MAX_BODY;
 
-  if (soup_message_headers_get_encoding (headers) == SOUP_ENCODING_CONTENT_LENGTH &&
-      (gsize) soup_message_headers_get_content_length (headers) > TEESQL_SIM_MAX_BODY)
-    {
-      soup_message_body_set_accumulate (soup_server_message_get_request_body (message), FALSE);
-      teesql_sim_http_reply_error (message, 400, "payload too large");
-    }
+  if (!too_large && load->n_requests <= TEESQL_SIM_MAX_REQUESTS)
+    return;
+  soup_message_body_set_accumulate (soup_server_message_get_request_body (message), FALSE);
+  if (too_large)
+    teesql_sim_http_reply_error (message, 400, "payload too large");
+  else
+    teesql_sim_http_reply_error (message, 503, "too many requests at a time");
+}
+
+static void
+load_clear (gpointer data)
+{
+  Load *load = data;
+
+  g_ptr_array_unref (load->waits);
+}
+
+static void
+load_unref (Load *load)
+{
+  g_rc_box_release_full (load, load_clear);
+}
+
+/* the server is going, and the connections with it */
+static void
+load_close (gpointer data)
+{
+  Load *load = data;
+
+  while (load->waits->len > 0)
+    wait_end (g_ptr_array_index (load->waits, load->waits->len - 1));
+  load_unref (load);
+}
+
+/* libsoup names no end for a stolen connection, so the message's own counts */
+static void
+message_gone_cb (gpointer data, GObject *message)
+{
+  Load *load = data;
+
+  load->n_requests--;
+  load_unref (load);
 }
 
 static void
 request_started_cb (SoupServer *server, SoupServerMessage *message, gpointer user_data)
 {
-  g_signal_connect (message, "got-headers", G_CALLBACK (check_headers_cb), NULL);
+  Load *load = user_data;
+
+  load->n_requests++;
+  g_object_set_data (G_OBJECT (message), LOAD_KEY, load);
+  g_object_weak_ref (G_OBJECT (message), message_gone_cb, g_rc_box_acquire (load));
+  g_signal_connect (message, "got-headers", G_CALLBACK (check_headers_cb), load);
   g_signal_connect (message, "got-chunk", G_CALLBACK (count_body_cb), NULL);
 }
 
@@ -167,8 +271,11 @@ SoupServer *
 teesql_sim_http_new (void)
 {
   SoupServer *server = soup_server_new ("server-header", "teesql-simulator", NULL);
+  Load *load = g_rc_box_new0 (Load);
 
-  g_signal_connect (server, "request-started", G_CALLBACK (request_started_cb), NULL);
+  load->waits = g_ptr_array_new ();
+  g_object_set_data_full (G_OBJECT (server), LOAD_KEY, load, load_close);
+  g_signal_connect (server, "request-started", G_CALLBACK (request_started_cb), load);
   return server;
 }
 

@@ -6,7 +6,8 @@ G_BEGIN_DECLS
 
 /* What agent and PCCS share: a server with limits, answers, and the ways of not answering. */
 
-#define TEESQL_SIM_MAX_BODY ((gsize) 1048576)
+#define TEESQL_SIM_MAX_BODY     ((gsize) 1048576)
+#define TEESQL_SIM_MAX_REQUESTS 128 /* at a time, of one server */
 
 SoupServer *teesql_sim_http_new (void) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_sim_http_listen_unix (SoupServer *server, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -132,7 +132,7 @@ test_required (Files *files, gconstpointer data)
 static void
 test_seeds (Files *files, gconstpointer data)
 {
-  static const char *const bad[] = { "", "2a2a\n", SEED "2a\n", "zz" SEED };
+  static const char *const bad[] = { "", "2a2a\n", (SEED "2a\n"), ("zz" SEED) };
   g_autofree char *flags = g_strdup_printf ("--platform-seed=file:%s --machine=m --app=/a --listen=/s", files->seed);
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
