@@ -54,12 +54,12 @@ ask (TeesqlVerifier *verifier, TeesqlEvidence *evidence, gint64 now_unix, GError
   return teesql_verifier_verify_finish (verifier, result, error);
 }
 
-/* Not being able to ask is no answer about the evidence. A bundle of collateral that makes no sense is one: nothing is proved by it. */
+/* Not being able to ask is no answer about the evidence. */
 static gboolean
 is_no_answer (const GError *error)
 {
-  return teesql_cli_exit_code (error) == TEESQL_EXIT_UNREACHABLE ||
-         (error->domain == TEESQL_VERIFIER_ERROR && error->code == TEESQL_ERROR_PERMISSION) || error->domain != TEESQL_VERIFIER_ERROR;
+  return error->domain != TEESQL_VERIFIER_ERROR || error->code == TEESQL_ERROR_PERMISSION || error->code == TEESQL_ERROR_CONFIG ||
+         teesql_cli_exit_code (error) == TEESQL_EXIT_UNREACHABLE;
 }
 
 /* What the evidence says about the application is worth printing where the log replays; where it does not, that is a refusal. */

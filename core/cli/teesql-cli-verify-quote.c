@@ -241,9 +241,21 @@ typedef struct
   GBytes *quote;
   TeesqlPolicy *policy; /* (nullable) */
   gint64 now;
+  gboolean files_are_given; /* --collateral or --trusted-root */
   gboolean binding_is_asked;
   guint8 expected[TEESQL_REPORT_DATA_SIZE];
 } Question;
+
+/* An anchor or a bundle that was named on the command line, was read, and makes no sense proves nothing: exit code 1. The same in a
+ * configuration is the operator's, and keeps us from answering. */
+static gboolean
+take_as_answer (const Question *question, const GError *error, TeesqlCliEvidence *result)
+{
+  if (!question->files_are_given || error->domain != TEESQL_VERIFIER_ERROR || error->code != TEESQL_ERROR_CONFIG)
+    return FALSE;
+  teesql_cli_evidence_refuse (result, teesql_error_get_reason (error), error->message);
+  return TRUE;
+}
 
 static gboolean
 answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *result, GError **error)
@@ -253,8 +265,11 @@ answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *resul
 
   if (evidence == NULL)
     teesql_cli_evidence_refuse (result, teesql_error_get_reason (inner), inner->message);
-  else if (!teesql_cli_evidence_verify (result, verifiers, evidence, question->now, error))
-    return FALSE;
+  else if (!teesql_cli_evidence_verify (result, verifiers, evidence, question->now, &inner) && !take_as_answer (question, inner, result))
+    {
+      g_propagate_error (error, g_steal_pointer (&inner));
+      return FALSE;
+    }
   if (question->binding_is_asked)
     teesql_cli_evidence_check_binding (result, question->expected);
   if (question->policy != NULL)
@@ -278,7 +293,6 @@ print_result (const TeesqlCliGlobals *globals, const TeesqlCliEvidence *result)
   teesql_cli_print_json (builder);
 }
 
-/* An anchor or a bundle that was read and makes no sense proves nothing: that is an answer, and exit code 1. */
 static gboolean
 make_answer (const TeesqlCliGlobals *globals, const Options *options, const Question *question, TeesqlCliEvidence *result, GError **error)
 {
@@ -293,13 +307,10 @@ make_answer (const TeesqlCliGlobals *globals, const Options *options, const Ques
   verifiers = make_verifiers (config, loader, &inner);
   if (verifiers != NULL)
     return answer (question, verifiers, result, error);
-  if (inner->domain != TEESQL_VERIFIER_ERROR)
-    {
-      g_propagate_error (error, g_steal_pointer (&inner));
-      return FALSE;
-    }
-  teesql_cli_evidence_refuse (result, teesql_error_get_reason (inner), inner->message);
-  return TRUE;
+  if (take_as_answer (question, inner, result))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&inner));
+  return FALSE;
 }
 
 static void
@@ -316,6 +327,7 @@ make_question (const char *path, Options *options, Question *out, GError **error
   if (out->quote == NULL || !make_absolute (&options->collateral, error) || !make_absolute (&options->trusted_root, error) ||
       !read_expected (options, out->expected, &out->binding_is_asked, error) || !read_now (options->at, &out->now, error))
     return FALSE;
+  out->files_are_given = options->collateral != NULL || options->trusted_root != NULL;
   if (options->policy != NULL)
     out->policy = read_policy (options->policy, error);
   return options->policy == NULL || out->policy != NULL;

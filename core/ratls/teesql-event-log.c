@@ -58,11 +58,17 @@ teesql_event_canonical (const TeesqlEvent *event)
   return event->version == 2 ? canonical_v2 (event) : canonical_v1 (event);
 }
 
-static gboolean
-check_name (const TeesqlEvent *event, GError **error)
+gboolean
+teesql_event_check_name (const TeesqlEvent *event, GError **error)
 {
   const char *name = event->name;
 
+  if (event->version != 1 && event->version != 2)
+    {
+      g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_UNSUPPORTED, "event-log-version", 0,
+                                                  "event version %u, expected 1 or 2", event->version));
+      return FALSE;
+    }
   if (name == NULL || !teesql_ratls_text_is_printable (name, strlen (name)))
     {
       g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_MALFORMED, "evidence-malformed", 0,
@@ -86,13 +92,7 @@ teesql_event_digest (const TeesqlEvent *event, guint8 out[48], GError **error)
   gsize size = 0;
   const guint8 *data = NULL;
 
-  if (event->version != 1 && event->version != 2)
-    {
-      g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_UNSUPPORTED, "event-log-version", 0,
-                                                  "event version %u, expected 1 or 2", event->version));
-      return FALSE;
-    }
-  if (!check_name (event, error))
+  if (!teesql_event_check_name (event, error))
     return FALSE;
   canonical = teesql_event_canonical (event);
   data = g_bytes_get_data (canonical, &size);

@@ -206,7 +206,7 @@ def _():
     teesql("--plugin-path", PLUGINS, "--config", machines.config(), "verify", "quote", quote, "--spki", der)
 
 
-@case("nobody there: exit code 3, for the agent and for the collateral service")
+@case("nobody there: exit code 3, for the agent and for the collateral service; nowhere to ask: 2")
 def _():
     machines = Machines()
     quote = os.path.join(machines.dir, "quote")
@@ -216,6 +216,8 @@ def _():
     machines.guest.process.stop()
     teesql("--plugin-path", PLUGINS, "--config", config, "cert", "--out", os.path.join(machines.dir, "none"), code=3)
     teesql("--plugin-path", PLUGINS, "--config", config, "verify", "quote", quote, code=3)
+    nowhere = machines.write("nowhere.conf", f"[verifier:dcap]\ntrusted-root = {machines.root}\ncollateral-url = none\ncache-directory = none\n")
+    contains(teesql("--plugin-path", PLUGINS, "--config", nowhere, "verify", "quote", quote, code=2).stderr, "hint: ")
 
 
 @case("help and version; a wrong command is a usage error")
