@@ -280,8 +280,7 @@ put_in_force (TeesqlDaemon *self, TeesqlConfig *next, GError **error)
   g_clear_pointer (&self->config, teesql_config_unref);
   self->config = teesql_config_ref (next);
   teesql_daemon_log_reload (next);
-  if (self->http != NULL)
-    teesql_http_server_set_config (self->http, next);
+  teesql_http_server_set_config (self->http, next);
   if (self->proxy != NULL && !teesql_proxy_set_config (self->proxy, next, error))
     return FALSE;
   if (self->postgres != NULL)
@@ -355,6 +354,26 @@ publish_facts (TeesqlDaemon *self)
   teesql_status_set_fact (self->status, "version", TEESQL_VERSION);
 }
 
+/* Sockets of the service manager, else those of the configuration. */
+static gboolean
+open_http (TeesqlDaemon *self, GError **error)
+{
+  guint n_activated = 0;
+  g_autofree int *activated = teesql_activation_take ("http", &n_activated);
+
+  if (n_activated == 0)
+    {
+      self->http = teesql_http_server_new_from_config (self->config, self->status, error);
+      return self->http != NULL;
+    }
+  self->http = teesql_http_server_new (self->status);
+  teesql_http_server_set_config (self->http, self->config);
+  for (guint i = 0; i < n_activated; i++)
+    if (!teesql_http_server_adopt (self->http, activated[i], error))
+      return FALSE;
+  return TRUE;
+}
+
 static gboolean
 prepare (TeesqlDaemon *self, GError **error)
 {
@@ -368,14 +387,8 @@ prepare (TeesqlDaemon *self, GError **error)
   self->clock = teesql_clock_new (floor_file, NULL, error);
   if (self->clock == NULL)
     return FALSE;
-  if (!teesql_config_is_none (self->config, "http", "listen"))
-    {
-      self->http = teesql_http_server_new_from_config (self->config, self->status, error);
-      if (self->http == NULL)
-        return FALSE;
-    }
   self->plugins = teesql_daemon_plugins_new (self->config);
-  return TRUE;
+  return open_http (self, error);
 }
 
 int
@@ -421,6 +434,8 @@ teesql_daemon_dispose (GObject *object)
   if (self->attest != NULL)
     teesql_attest_service_stop (self->attest);
   g_clear_object (&self->proxy);
+  if (self->http != NULL)
+    teesql_http_server_stop (self->http);
   g_clear_object (&self->http);
   g_clear_object (&self->postgres);
   g_clear_object (&self->keys);
