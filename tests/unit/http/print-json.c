@@ -21,7 +21,8 @@ main (void)
   print (status);
   for (guint i = 0; i < TEESQL_N_COMPONENTS; i++)
     {
-      teesql_status_set_component (status, (TeesqlComponent) i, (TeesqlHealth) ((i + 1) % 4), i % 2 == 0 ? NULL : "some-reason", "text\nhint: x");
+      teesql_status_set_component (status, (TeesqlComponent) i, (TeesqlHealth) ((i + 1) % 4), i % 2 == 0 ? NULL : "some-reason",
+                                   "text\nhint: x");
       print (status);
     }
   teesql_status_add_taint (status, "simulator at \"/run/x\"");
