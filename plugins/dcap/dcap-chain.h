@@ -30,6 +30,7 @@ typedef struct
 typedef struct
 {
   const char *name; /* of the chain, and the first part of its reasons: `pck-chain` */
+  gsize max_size;
   guint n;
   const char *common_names[DCAP_CHAIN_MAX_CERT]; /* text that the names must contain */
   gboolean leaf_is_ca;

@@ -114,7 +114,7 @@ typedef struct
   int inner_size_lie;
   guint trailing_nuls;
   gboolean other_cpu_svn; /* types 2 and 3 */
-  const char *chain;      /* order of the chain in letters: p leaf, c CA, r root, x junk */
+  const char *chain;      /* order of the chain in letters: p leaf, c CA, r root, x junk, a blank for a KiB of them */
 } TestQuoteRecipe;
 
 typedef struct

@@ -86,6 +86,12 @@ pck_text_between (TestRecipe *r)
 }
 
 static void
+pck_too_long (TestRecipe *r)
+{
+  r->quote.chain = "pcr      ";
+}
+
+static void
 pck_swapped (TestRecipe *r)
 {
   r->quote.chain = "cpr";
@@ -422,6 +428,7 @@ static const TestCase cases[] = {
   R ("pck-chain", "two certificates", pck_two_certificates, "pck-chain-length"),
   R ("pck-chain", "four certificates", pck_four_certificates, "pck-chain-length"),
   R ("pck-chain", "text between the certificates", pck_text_between, "pck-chain-malformed"),
+  R ("pck-chain", "more than 8 KiB", pck_too_long, "pck-chain-malformed"),
   R ("pck-chain", "leaf and issuer swapped", pck_swapped, "pck-chain-name"),
   R ("pck-chain", "root with another key", pck_other_root_key, "pck-chain-root"),
   R ("pck-chain", "root not signed by itself", pck_root_not_signed_by_itself, "pck-chain-signature"),

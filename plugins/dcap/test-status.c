@@ -136,6 +136,7 @@ test_no_nul (void)
   recipe.quote.qe_auth_size = 0;
   accept_status (&recipe, TEESQL_TCB_STATUS_UP_TO_DATE);
   recipe.quote.qe_auth_size = 1024;
+  recipe.quote.chain = "pc  r";
   accept_status (&recipe, TEESQL_TCB_STATUS_UP_TO_DATE);
 }
 
