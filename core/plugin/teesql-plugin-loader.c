@@ -9,7 +9,7 @@ struct _TeesqlPluginLoader
   GObject parent_instance;
   TeesqlConfig *config;
   GPtrArray *folders; /* char *, before those of the configuration */
-  GPtrArray *loaded; /* TeesqlPluginLoaded */
+  GPtrArray *loaded;  /* TeesqlPluginLoaded */
 };
 
 G_DEFINE_FINAL_TYPE (TeesqlPluginLoader, teesql_plugin_loader, G_TYPE_OBJECT)
