@@ -133,21 +133,6 @@ read_auth (TeesqlCursor *cursor, TeesqlQuote *quote, GError **error)
   return TRUE;
 }
 
-/* Agents hand out the quote in a larger zeroed buffer; anything but zeros there is somebody's message. */
-static gboolean
-check_padding (const TeesqlCursor *cursor, GError **error)
-{
-  const guint8 *rest = teesql_cursor_peek (cursor);
-
-  for (gsize i = 0; i < teesql_cursor_remaining (cursor); i++)
-    {
-      if (rest[i] != 0)
-        return refuse (error, TEESQL_ERROR_MALFORMED, "quote-trailing-bytes",
-                       "quote: byte 0x%02x at offset %" G_GSIZE_FORMAT ", behind the end, expected zeros", rest[i], cursor->pos + i);
-    }
-  return TRUE;
-}
-
 gboolean
 teesql_quote_parse (const guint8 *data, gsize size, TeesqlQuote *out_quote, GError **error)
 {
@@ -168,7 +153,7 @@ teesql_quote_parse (const guint8 *data, gsize size, TeesqlQuote *out_quote, GErr
   if (!check_header (&header, error))
     return FALSE;
   quote.version = header.version;
-  if (!read_body (&cursor, &quote, error) || !read_auth (&cursor, &quote, error) || !check_padding (&cursor, error))
+  if (!read_body (&cursor, &quote, error) || !read_auth (&cursor, &quote, error))
     return FALSE;
   *out_quote = quote;
   return TRUE;

@@ -29,9 +29,9 @@ typedef struct {
 /**
  * teesql_quote_parse:
  *
- * header, body, auth data; behind them only zero bytes. Other versions, key types and TEEs are %TEESQL_ERROR_UNSUPPORTED, the
+ * header, body, auth data. What stands behind them is signed by nobody: agents pad with zeros, and nothing is ever read from it. Other versions, key types and TEEs are %TEESQL_ERROR_UNSUPPORTED, the
  * rest %TEESQL_ERROR_MALFORMED, in #TEESQL_VERIFIER_ERROR, with reasons `quote-version`, `quote-key-type`, `quote-tee-type`,
- * `quote-qe-vendor`, `quote-body-type`, `quote-size`, `quote-truncated`, `quote-trailing-bytes`.
+ * `quote-qe-vendor`, `quote-body-type`, `quote-size`, `quote-truncated`.
  */
 TEESQL_API gboolean teesql_quote_parse (const guint8 *data, gsize size, TeesqlQuote *out_quote, GError **error) TEESQL_MUST_USE;
 /**
