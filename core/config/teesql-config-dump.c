@@ -78,7 +78,7 @@ static void
 print_value (const TeesqlConfig *self, const char *group, const char *key, const TeesqlConfigValue *value, gpointer user_data)
 {
   GString *out = user_data;
-  g_autofree char *chosen = value != NULL && value->word == TEESQL_WORD_AUTO && value->option != NULL ? dup_chosen (value->option) : NULL;
+  g_autofree char *chosen = value != NULL && value->word == TEESQL_WORD_AUTO ? dup_chosen (value->option) : NULL;
   g_autofree char *text = NULL;
 
   if (value == NULL && g_str_equal (key, "plugin"))
@@ -130,6 +130,7 @@ build_option (const TeesqlConfig *self, const char *group, const char *key, cons
 {
   JsonBuilder *json = user_data;
   gboolean is_set = teesql_config_is_set (self, group, key);
+  g_autofree char *chosen = value != NULL && value->word == TEESQL_WORD_AUTO ? dup_chosen (value->option) : NULL;
 
   json_builder_begin_object (json);
   json_builder_set_member_name (json, "group");
@@ -138,6 +139,11 @@ build_option (const TeesqlConfig *self, const char *group, const char *key, cons
   json_builder_add_string_value (json, key);
   json_builder_set_member_name (json, "value");
   build_value (json, self, group, key, value);
+  json_builder_set_member_name (json, "chosen");
+  if (chosen != NULL)
+    json_builder_add_string_value (json, chosen);
+  else
+    json_builder_add_null_value (json);
   json_builder_set_member_name (json, "set");
   json_builder_add_boolean_value (json, is_set);
   json_builder_set_member_name (json, "file");

@@ -265,24 +265,33 @@ create_plugins (gpointer data)
 /* ---- reload ---- */
 
 static gboolean
-put_in_force (TeesqlDaemon *self, TeesqlConfig *next, GError **error)
+judge_by (TeesqlDaemon *self, TeesqlConfig *config, GError **error)
 {
   guint8 digest[48];
 
-  /* the one that can refuse comes first */
-  if (self->attest != NULL)
+  teesql_daemon_plugins_digest (self->plugins, config, digest);
+  if (!teesql_attest_service_reload (self->attest, config, digest, error))
+    return FALSE;
+  publish_digest (self, digest);
+  return TRUE;
+}
+
+/* Where one of the two that can refuse does, the other gets back what it had: a refused reload changes nothing. */
+static gboolean
+put_in_force (TeesqlDaemon *self, TeesqlConfig *next, GError **error)
+{
+  if (self->attest != NULL && !judge_by (self, next, error))
+    return FALSE;
+  if (self->proxy != NULL && !teesql_proxy_set_config (self->proxy, next, error))
     {
-      teesql_daemon_plugins_digest (self->plugins, next, digest);
-      if (!teesql_attest_service_reload (self->attest, next, digest, error))
-        return FALSE;
-      publish_digest (self, digest);
+      if (!judge_by (self, self->config, NULL))
+        teesql_log_error ("config", "the policy of before cannot be put back");
+      return FALSE;
     }
   g_clear_pointer (&self->config, teesql_config_unref);
   self->config = teesql_config_ref (next);
   teesql_daemon_log_reload (next);
   teesql_http_server_set_config (self->http, next);
-  if (self->proxy != NULL && !teesql_proxy_set_config (self->proxy, next, error))
-    return FALSE;
   if (self->postgres != NULL)
     teesql_daemon_postgres_set_config (self->postgres, next);
   return TRUE;
@@ -388,7 +397,11 @@ prepare (TeesqlDaemon *self, GError **error)
   if (self->clock == NULL)
     return FALSE;
   self->plugins = teesql_daemon_plugins_new (self->config);
-  return open_http (self, error);
+  if (!open_http (self, error))
+    return FALSE;
+  if (teesql_http_server_get_port (self->http) != 0)
+    teesql_log_info ("http", "health is shown at port %u", teesql_http_server_get_port (self->http));
+  return TRUE;
 }
 
 int

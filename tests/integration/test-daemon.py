@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from harness import pgclient, tap  # noqa: E402
-from harness.processes import TEESQLD, Process, run, wait_for  # noqa: E402
+from harness import pgclient, schema, tap  # noqa: E402
+from harness.processes import TEESQL, TEESQLD, run, wait_for  # noqa: E402
 from harness.tap import case, contains, equal  # noqa: E402
 from harness.world import World  # noqa: E402
 
@@ -106,6 +106,19 @@ def _(w):
     result = teesqld("--config", variant(w, "no-module", {"verifier:dcap": {"plugin": "nothing"}}), "--check-config")
     equal(result.returncode, 78)
     contains(result.stderr, "nothing")
+
+
+@case("the effective configuration can be dumped and read back as the same")
+def _(w):
+    dump = run([TEESQL, "--config", w.daemon_config, "config", "dump", "--effective"]).stdout
+    again = w.write("teesqld-again.conf", dump)
+    # what was a default is written now, and written keys come first
+    equal(sorted(run([TEESQL, "--config", again, "config", "dump", "--effective"]).stdout.splitlines()), sorted(dump.splitlines()))
+    result = schema.check_text(run([TEESQL, "--config", w.daemon_config, "--json", "config", "dump", "--effective"]).stdout, "config-dump")
+    options = {(o["group"], o["key"]): o for o in result["options"]}
+    equal(options["proxy", "listen"]["value"], [f"127.0.0.1:{w.port}"])
+    equal(options["postgresql", "admin-password"]["value"], "kms:pg/superuser")
+    assert int(options["proxy", "workers"]["chosen"]) >= 1
 
 
 @case("a simulator beside Intel's root is refused with 78")
@@ -265,8 +278,9 @@ def _(w):
     client = pgclient.attested(w)
     client.send_message(b"Q", b"select pg_sleep(25)\0")
     wait_for(lambda: w.postgres.admin("select count(*) from pg_stat_activity where query like '%pg_sleep(25)%' and pid <> pg_backend_pid()") == "1", "the query")
+    log = Log(w)
     w.daemon.signal(signal.SIGTERM)
-    wait_for(lambda: "drains" in w.daemon.log(), "the drain to begin")
+    log.wait("drains")
     w.daemon.signal(signal.SIGTERM)
     equal(w.daemon.child.wait(10), 0)
     w.start_daemon()
