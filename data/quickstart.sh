@@ -305,8 +305,9 @@ show_proof () {
   printf '%s' "$proof" | jq -r '
     "  the server proved to us    MRTD \(.evidence.mrtd[0:16])…  RTMR1 \(.evidence.rtmr[1][0:16])…  RTMR2 \(.evidence.rtmr[2][0:16])…",
     "                             TCB \(.evidence.tcb_status), key binding \(.evidence.binding), policy accepted: \(.evidence.policy.accepted)",
-    "                             over \(.tls.protocol // .tls.version // "TLS"), key \(.spki_sha256[0:16])…"'
-  grep -h 'role=teesql_readwrite\|authenticated\|attested' "$state/log/teesqld.log" | tail -n 1 | sed 's/^/  the client proved to it     /' | cut -c1-200 || true
+    "                             over \(.tls), its key \(.spki_sha256[0:16])…"'
+  sed -n 's/.*peer accepted: .*compose hash \([0-9a-f]\{16\}\)[0-9a-f]*, MRTD \([0-9a-f]*\)…, platform .*, TCB \([A-Za-z]*\).*/  the client proved to it    MRTD \2…  compose hash \1…  TCB \3/p' \
+    "$state/log/teesqld.log" | tail -n 1
 }
 
 show_exchange () {

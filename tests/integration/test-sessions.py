@@ -2,6 +2,7 @@
 """The main job with real peers: psql, pgbench, pg_basebackup and raw sessions, through `teesql connect` and direct TLS."""
 
 import hashlib
+import json
 import os
 import select
 import shutil
@@ -11,7 +12,7 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from harness import pgclient, tap  # noqa: E402
+from harness import pgclient, schema, tap  # noqa: E402
 from harness.processes import BUILD, TEESQL, run, wait_for  # noqa: E402
 from harness.tap import case, contains, equal  # noqa: E402
 from harness.world import World  # noqa: E402
@@ -296,8 +297,9 @@ def _(w):
 def _(w):
     target = f"127.0.0.1:{w.port}"
     equal(run([TEESQL, "--config", w.client_config, "wait", target, "--timeout", "20s"]).returncode, 0)
-    import json
-    answer = json.loads(run([TEESQL, "--config", w.client_config, "--json", "verify", "server", target]).stdout)
+    text = run([TEESQL, "--config", w.client_config, "--json", "verify", "server", target]).stdout
+    answer = schema.check_text(text, "verify-server")
+    schema.check_text(json.dumps({"schema": 1, **answer["evidence"]}), "verify-quote")
     equal(answer["evidence"]["verified"], True)
     equal(answer["evidence"]["binding"], "ok")
     equal(answer["evidence"]["policy"]["accepted"], True)
