@@ -171,7 +171,7 @@ class World:
 
     def close(self):
         if self.daemon and self.daemon.alive():
-            self.daemon.stop()
+            self.daemon.stop(seconds=45)  # longer than its drain-timeout
         self.postgres.stop()
         for guest in (self.server, self.client):
             guest.process.stop()
