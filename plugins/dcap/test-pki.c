@@ -9,6 +9,7 @@
 #include "test-bytes.h"
 
 #define OID_ECDSA_SHA256 "06082a8648ce3d040302"
+#define OID_ECDSA_SHA384 "06082a8648ce3d040303"
 #define OID_EXTENSION    "2a864886f84d010d01"
 
 static gnutls_privkey_t keys[TEST_N_KEYS];
@@ -95,6 +96,8 @@ make_extension (const TestPckRecipe *recipe)
 
   if ((recipe->omit & 1u << 1) == 0)
     put_octet_field (list, "01", ppid, sizeof ppid);
+  if (recipe->foreign_field)
+    test_put_hex (list, "300806030102030401aa");
   if (recipe->twice)
     put_octet_field (list, "01", ppid, sizeof ppid);
   if ((recipe->omit & 1u << 2) == 0)
@@ -194,10 +197,10 @@ put_time (GByteArray *out, gint64 unix_seconds)
 }
 
 static void
-put_algorithm (GByteArray *out)
+put_algorithm (GByteArray *out, gboolean says_sha384)
 {
   GByteArray *algorithm = g_byte_array_new ();
-  test_put_hex (algorithm, OID_ECDSA_SHA256);
+  test_put_hex (algorithm, says_sha384 ? OID_ECDSA_SHA384 : OID_ECDSA_SHA256);
   test_put_tlv (out, 0x30, algorithm);
 }
 
@@ -270,15 +273,16 @@ make_crl (const TestCrlRecipe *recipe, gnutls_x509_crt_t *crts)
 
   check (gnutls_x509_crt_get_raw_dn (crts[recipe->issuer], &name));
   test_put_integer (tbs, 0x02, 1);
-  put_algorithm (tbs);
+  put_algorithm (tbs, recipe->says_sha384);
   test_put (tbs, name.data, name.size);
   put_time (tbs, recipe->this_update);
-  put_time (tbs, recipe->next_update);
+  if (!recipe->omit_next_update)
+    put_time (tbs, recipe->next_update);
   put_revoked (tbs, recipe);
   put_crl_extensions (tbs, recipe);
   test_put_tlv (whole, 0x30, tbs);
   sign_der (recipe->signed_by, whole->data, whole->len, &signature);
-  put_algorithm (whole);
+  put_algorithm (whole, recipe->says_sha384);
   GByteArray *bits = g_byte_array_new ();
   test_put (bits, "", 1);
   test_put (bits, signature.data, signature.size);
@@ -502,6 +506,8 @@ make_inner (const TestRecipe *recipe, gnutls_x509_crt_t *crts)
       test_put (out, recipe->pck.components, 16);
       test_put_le (out, recipe->pck.pce_svn + (quote->other_cpu_svn ? 1 : 0), 2);
       test_put (out, recipe->pck.pce_id, 2);
+      if (quote->trailing_nuls > 1)
+        test_put (out, "", 1);
       return out;
     }
   test_put (out, pem, strlen (pem));

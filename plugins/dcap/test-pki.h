@@ -55,6 +55,7 @@ typedef struct
   guint omit_tcb; /* bit per number within the TCB */
   gboolean twice;
   gboolean trailing;
+  gboolean foreign_field;
 } TestPckRecipe;
 
 typedef struct
@@ -68,6 +69,8 @@ typedef struct
   gboolean critical_delta;
   guint revoked; /* bit per certificate */
   gboolean truncated;
+  gboolean says_sha384;
+  gboolean omit_next_update;
 } TestCrlRecipe;
 
 #define TEST_MAX_EDITS 4

@@ -58,6 +58,18 @@ root_crl_truncated (TestRecipe *r)
 }
 
 static void
+root_crl_says_sha384 (TestRecipe *r)
+{
+  r->root_crl.says_sha384 = TRUE;
+}
+
+static void
+root_crl_without_end (TestRecipe *r)
+{
+  r->root_crl.omit_next_update = TRUE;
+}
+
+static void
 root_crl_revokes_ca (TestRecipe *r)
 {
   r->root_crl.revoked = 1u << TEST_CA | 1u << TEST_PCK;
@@ -378,6 +390,42 @@ tcb_info_module_twice (TestRecipe *r)
 }
 
 static void
+tcb_info_no_id (TestRecipe *r)
+{
+  test_edit_tcb (r, "\"id\":\"TDX\"", "\"ix\":\"TDX\"");
+}
+
+static void
+tcb_info_empty_levels (TestRecipe *r)
+{
+  test_edit_tcb (r, "\"tcbLevels\":[{\"tcb\":{\"sgx", "\"tcbLevels\":[],\"others\":[{\"tcb\":{\"sgx");
+}
+
+static void
+tcb_info_empty_module_levels (TestRecipe *r)
+{
+  test_edit_tcb (r, "\"tcbLevels\":[{\"tcb\":{\"isvsvn\":3}", "\"tcbLevels\":[],\"others\":[{\"tcb\":{\"isvsvn\":3}");
+}
+
+static void
+tcb_info_advisories_no_list (TestRecipe *r)
+{
+  test_edit_tcb (r, "[\"INTEL-SA-00041\",\"INTEL-SA-00021\"]", "\"INTEL-SA-00041\"");
+}
+
+static void
+tcb_info_modules_no_list (TestRecipe *r)
+{
+  test_edit_tcb (r, "\"tdxModuleIdentities\":[", "\"tdxModuleIdentities\":{},\"others\":[");
+}
+
+static void
+qe_identity_no_id (TestRecipe *r)
+{
+  test_edit_qe (r, "\"id\"", "\"ix\"");
+}
+
+static void
 qe_identity_id (TestRecipe *r)
 {
   test_edit_qe (r, "TD_QE", "QE");
@@ -520,6 +568,8 @@ static const TestCase cases[] = {
   R ("root-crl", "without a number", root_crl_number, "root-crl-number"),
   R ("root-crl", "without authority key", root_crl_authority_key, "root-crl-authority-key"),
   R ("root-crl", "is a delta", root_crl_delta, "root-crl-extension"),
+  R ("root-crl", "says another algorithm", root_crl_says_sha384, "root-crl-algorithm"),
+  R ("root-crl", "without nextUpdate", root_crl_without_end, "root-crl-malformed"),
   R ("root-crl", "truncated", root_crl_truncated, "root-crl-malformed"),
   R ("root-crl", "revokes the PCK authority", root_crl_revokes_ca, "pck-ca-revoked"),
   R ("root-crl", "revokes the TCB signer", root_crl_revokes_signer, "tcb-info-signer-revoked"),
@@ -544,6 +594,11 @@ static const TestCase cases[] = {
   R ("tcb-info", "signer is an authority", signer_is_ca, "tcb-info-chain-ca"),
   R ("tcb-info", "signer has another name", signer_name, "tcb-info-chain-name"),
   R ("tcb-info", "for SGX", tcb_info_id, "tcb-info-id"),
+  R ("tcb-info", "without id", tcb_info_no_id, "tcb-info-json"),
+  R ("tcb-info", "no level at all", tcb_info_empty_levels, "tcb-info-json"),
+  R ("tcb-info", "module without a level", tcb_info_empty_module_levels, "tcb-info-json"),
+  R ("tcb-info", "advisories are no list", tcb_info_advisories_no_list, "tcb-info-json"),
+  R ("tcb-info", "modules are no list", tcb_info_modules_no_list, "tcb-info-json"),
   R ("tcb-info", "version 2", tcb_info_version, "tcb-info-version"),
   R ("tcb-info", "unknown tcbType", tcb_info_type, "tcb-info-json"),
   R ("tcb-info", "expired", tcb_info_expired, "tcb-info-expired"),
@@ -574,6 +629,7 @@ static const TestCase cases[] = {
   R ("qe-identity", "a space inserted", qe_identity_space, "qe-identity-signature"),
   R ("qe-identity", "chain without root", qe_chain_without_root, "qe-identity-chain-length"),
   R ("qe-identity", "of another enclave", qe_identity_id, "qe-identity-id"),
+  R ("qe-identity", "without id", qe_identity_no_id, "qe-identity-json"),
   R ("qe-identity", "version 3", qe_identity_version, "qe-identity-version"),
   R ("qe-identity", "expired", qe_identity_expired, "qe-identity-expired"),
   R ("qe-identity", "not yet issued", qe_identity_early, "qe-identity-not-yet-valid"),

@@ -59,6 +59,20 @@ names_other_platform (TestRecipe *r)
   r->outside_chain = TRUE;
 }
 
+static void
+names_platform_with_more (TestRecipe *r)
+{
+  r->quote.inner_type = 3;
+  r->quote.trailing_nuls = 2;
+  r->outside_chain = TRUE;
+}
+
+static void
+extension_foreign_field (TestRecipe *r)
+{
+  r->pck.foreign_field = TRUE;
+}
+
 /* ---- PCK chain ---- */
 
 static void
@@ -418,6 +432,7 @@ static const TestCase cases[] = {
   R ("quote", "QE auth data too long", qe_auth_too_long, "quote-auth-malformed"),
   R ("quote", "platform is named and no certificate is at hand", names_platform_without_chain, "quote-certification-type"),
   R ("quote", "platform named is not the certificate's", names_other_platform, "pck-mismatch"),
+  R ("quote", "platform named, and more bytes", names_platform_with_more, "quote-auth-malformed"),
   R ("quote", "QE report signed by a stranger", qe_report_signature, "qe-report-signature"),
   R ("quote", "QE report data is another hash", qe_report_data, "qe-report-data"),
   R ("quote", "QE report data does not end in zeros", qe_report_data_tail, "qe-report-data"),
@@ -462,6 +477,7 @@ static const TestCase cases[] = {
   R ("pck-extension", "without PCESVN", extension_no_pce_svn, "pck-extension"),
   R ("pck-extension", "without CPUSVN", extension_no_cpu_svn, "pck-extension"),
   R ("pck-extension", "a field twice", extension_twice, "pck-extension"),
+  R ("pck-extension", "a field of somebody else", extension_foreign_field, "pck-extension"),
   R ("pck-extension", "bytes behind it", extension_trailing, "pck-extension"),
   R ("pck-extension", "component above 255", extension_component_too_large, "pck-extension"),
   R ("pck-extension", "components differ from CPUSVN", extension_component_differs, "pck-extension"),
