@@ -1,64 +1,9 @@
 #include "attest/teesql-judgement.h"
 #include "attest/teesql-verdict-private.h"
-#include "base/teesql-digest.h"
-#include "base/teesql-hex.h"
+#include "policy/teesql-claims-text.h"
 #include <string.h>
 
 #define MESSAGE_MAX ((gsize) 300)
-
-static const char *
-tcb_word (TeesqlTcbStatus status)
-{
-  switch (status)
-    {
-    case TEESQL_TCB_STATUS_UP_TO_DATE:
-      return "UpToDate";
-    case TEESQL_TCB_STATUS_SW_HARDENING_NEEDED:
-      return "SWHardeningNeeded";
-    case TEESQL_TCB_STATUS_CONFIGURATION_NEEDED:
-      return "ConfigurationNeeded";
-    case TEESQL_TCB_STATUS_CONFIGURATION_AND_SW_HARDENING_NEEDED:
-      return "ConfigurationAndSWHardeningNeeded";
-    case TEESQL_TCB_STATUS_OUT_OF_DATE:
-      return "OutOfDate";
-    case TEESQL_TCB_STATUS_OUT_OF_DATE_CONFIGURATION_NEEDED:
-      return "OutOfDateConfigurationNeeded";
-    case TEESQL_TCB_STATUS_TD_RELAUNCH_ADVISED:
-      return "TDRelaunchAdvised";
-    case TEESQL_TCB_STATUS_TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED:
-      return "TDRelaunchAdvisedConfigurationNeeded";
-    }
-  return NULL;
-}
-
-static char *
-hex_of (GBytes *bytes)
-{
-  return bytes != NULL ? teesql_hex_encode (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes)) : NULL;
-}
-
-static char *
-hex_of_field (TeesqlClaims *claims, TeesqlField field)
-{
-  gsize size = 0;
-  const guint8 *data = teesql_claims_get_field (claims, field, &size);
-
-  return data != NULL ? teesql_hex_encode (data, size) : NULL;
-}
-
-/* SR-13: which chip, without its number */
-static char *
-platform_of (TeesqlClaims *claims)
-{
-  guint8 digest[TEESQL_SHA256_SIZE];
-  gsize size = 0;
-  const guint8 *ppid = teesql_claims_get_field (claims, TEESQL_FIELD_PPID, &size);
-
-  if (ppid == NULL)
-    return NULL;
-  teesql_digest_bytes (TEESQL_DIGEST_SHA256, digest, ppid, size);
-  return teesql_hex_encode (digest, sizeof digest);
-}
 
 /* Every verifier's claims must pass: one that sees an older TCB than another is right until proved wrong.
  * Returns: (transfer full) (element-type TeesqlFinding) */
@@ -110,17 +55,17 @@ teesql_judgement_of_proof (const TeesqlProof *proof, const TeesqlPolicy *policy,
   const TeesqlFinding *first = refused && findings != NULL ? findings->pdata[0] : NULL;
   g_autofree char *message =
       first != NULL ? findings_line (findings) : g_strdup (refused ? "nobody judged" : "evidence verified and allowed");
-  g_autofree char *mrtd = hex_of_field (claims, TEESQL_FIELD_MRTD);
-  g_autofree char *compose = proof->log != NULL ? hex_of (proof->log->compose_hash) : NULL;
-  g_autofree char *app = proof->log != NULL ? hex_of (proof->log->app_id) : NULL;
-  g_autofree char *instance = proof->log != NULL ? hex_of (proof->log->instance_id) : NULL;
-  g_autofree char *platform = platform_of (claims);
+  g_autofree char *mrtd = teesql_claims_field_to_text (claims, TEESQL_FIELD_MRTD);
+  g_autofree char *compose = proof->log != NULL ? teesql_bytes_to_text (proof->log->compose_hash) : NULL;
+  g_autofree char *app = proof->log != NULL ? teesql_bytes_to_text (proof->log->app_id) : NULL;
+  g_autofree char *instance = proof->log != NULL ? teesql_bytes_to_text (proof->log->instance_id) : NULL;
+  g_autofree char *platform = teesql_claims_platform_to_text (claims);
   const TeesqlVerdictFields fields = { .reason = first != NULL ? first->reason
                                                  : refused     ? "no-verifier"
                                                                : NULL,
                                        .message = message,
                                        .taint = taint,
-                                       .tcb_status = tcb_word (teesql_claims_get_tcb_status (claims)),
+                                       .tcb_status = teesql_tcb_status_to_text (teesql_claims_get_tcb_status (claims)),
                                        .mrtd = mrtd,
                                        .compose_hash = compose,
                                        .app_id = app,

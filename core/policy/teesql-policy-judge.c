@@ -1,6 +1,6 @@
+#include "policy/teesql-claims-text.h"
 #include "policy/teesql-policy-private.h"
 
-#include "base/teesql-digest.h"
 #include "base/teesql-hex.h"
 #include <teesql/teesql-error.h>
 
@@ -19,37 +19,6 @@ short_form (const char *value)
 }
 
 static char *
-bytes_to_hex (GBytes *bytes)
-{
-  gsize size = 0;
-  const guint8 *data = bytes != NULL ? g_bytes_get_data (bytes, &size) : NULL;
-
-  return bytes != NULL ? teesql_hex_encode (data, size) : NULL;
-}
-
-static char *
-field_to_hex (TeesqlClaims *claims, TeesqlField field)
-{
-  gsize size = 0;
-  const guint8 *data = teesql_claims_get_field (claims, field, &size);
-
-  return data != NULL ? teesql_hex_encode (data, size) : NULL;
-}
-
-static char *
-platform_of (TeesqlClaims *claims)
-{
-  guint8 digest[TEESQL_SHA256_SIZE];
-  gsize size = 0;
-  const guint8 *ppid = teesql_claims_get_field (claims, TEESQL_FIELD_PPID, &size);
-
-  if (ppid == NULL)
-    return NULL;
-  teesql_digest_bytes (TEESQL_DIGEST_SHA256, digest, ppid, size);
-  return teesql_hex_encode (digest, sizeof digest);
-}
-
-static char *
 value_in_log (const TeesqlLogClaims *log, TeesqlPinKind pin)
 {
   if (log == NULL)
@@ -57,10 +26,10 @@ value_in_log (const TeesqlLogClaims *log, TeesqlPinKind pin)
   if (pin == TEESQL_PIN_KEY_PROVIDER)
     return g_strdup (log->key_provider);
   if (pin == TEESQL_PIN_OS_IMAGE_HASH)
-    return bytes_to_hex (log->os_image_hash);
+    return teesql_bytes_to_text (log->os_image_hash);
   if (pin == TEESQL_PIN_COMPOSE_HASH)
-    return bytes_to_hex (log->compose_hash);
-  return bytes_to_hex (pin == TEESQL_PIN_APP_ID ? log->app_id : log->instance_id);
+    return teesql_bytes_to_text (log->compose_hash);
+  return teesql_bytes_to_text (pin == TEESQL_PIN_APP_ID ? log->app_id : log->instance_id);
 }
 
 /* (nullable): what the subject has for this pin */
@@ -75,7 +44,8 @@ value_of (const TeesqlSubject *subject, TeesqlPinKind pin)
 
   if (teesql_pin_rules[pin].from_log)
     return value_in_log (subject->log, pin);
-  return pin == TEESQL_PIN_PLATFORM ? platform_of (subject->claims) : field_to_hex (subject->claims, fields[pin]);
+  return pin == TEESQL_PIN_PLATFORM ? teesql_claims_platform_to_text (subject->claims)
+                                    : teesql_claims_field_to_text (subject->claims, fields[pin]);
 }
 
 /* A provider's kind alone (`local-sgx`) admits every id of that kind; `kms` is no such word, since anybody runs a KMS. */
