@@ -11,6 +11,8 @@
 #define CANCEL_CODE   80877102u /* src/include/libpq/pqcomm.h */
 /* A cancel request: length, code, process id and a key of up to 256 bytes. */
 #define MAX_PLAIN ((gsize) 12 + TEESQL_CANCEL_MAX_KEY_SIZE)
+/* Between two questions of a running session to a service that has its hands full. */
+#define BUSY_MS 50
 
 static void
 greeting_drop (gpointer user_data, const struct iovec *pieces, guint n_pieces, gsize size)
@@ -289,16 +291,43 @@ session_take_call (gpointer data)
   call_free (call);
 }
 
+static gboolean call_begin (gpointer user_data);
+
+/* `busy` says nothing about the peer. A stranger may come again; a session that was let in asks again until its deadline, or else a
+ * reload would cut all sessions but the first few. */
+static gboolean
+call_is_to_wait (const TeesqlJudgeCall *self)
+{
+  return self->again && self->verdict != NULL && !teesql_verdict_is_accepted (self->verdict) &&
+         g_str_equal (teesql_verdict_get_reason (self->verdict), "busy");
+}
+
+static void
+call_begin_later (TeesqlJudgeCall *self)
+{
+  g_autoptr (GSource) source = g_timeout_source_new (BUSY_MS);
+  g_autoptr (GSource) cancelled = g_cancellable_source_new (self->cancellable);
+
+  g_clear_pointer (&self->verdict, teesql_verdict_unref);
+  g_source_set_static_name (source, "teesql-judge-later");
+  g_source_set_callback (source, call_begin, self, NULL);
+  g_source_set_dummy_callback (cancelled);
+  g_source_add_child_source (source, cancelled); /* whoever cancels does not wait for the time */
+  g_source_attach (source, g_main_context_get_thread_default ());
+}
+
 static void
 call_judged (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   TeesqlJudgeCall *call = user_data;
 
   call->verdict = teesql_attest_service_judge_finish (call->attest, result, NULL);
-  if (call->home != NULL)
-    teesql_worker_post (call->home->worker, session_take_call, call);
-  else
+  if (call->home == NULL)
     call_free (call);
+  else if (call_is_to_wait (call))
+    call_begin_later (call);
+  else
+    teesql_worker_post (call->home->worker, session_take_call, call);
 }
 
 static gboolean
