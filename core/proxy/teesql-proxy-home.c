@@ -9,6 +9,21 @@
 /* Lines about strangers, a second and worker. */
 #define LOG_RATE 20
 
+/* The account is one for all workers: whoever comes publishes what it has become. */
+static void
+home_publish_memory (TeesqlProxyHome *self)
+{
+  TeesqlProxyShared *shared = self->shared;
+  gsize used = teesql_memory_get_used (&shared->memory);
+  gint64 change;
+
+  g_mutex_lock (&shared->mutex);
+  change = (gint64) used - (gint64) shared->published_memory;
+  shared->published_memory = used;
+  g_mutex_unlock (&shared->mutex);
+  teesql_status_gauge_add (shared->status, TEESQL_GAUGE_BUFFER_BYTES, change);
+}
+
 static void
 home_publish (gpointer user_data)
 {
@@ -16,6 +31,7 @@ home_publish (gpointer user_data)
 
   for (GList *link = self->sessions.head; link != NULL; link = link->next)
     teesql_session_publish (link->data);
+  home_publish_memory (self);
   /* After a burst malloc keeps what it got; an idle worker gives it back. */
   if (self->sessions.length == 0)
     malloc_trim (0);

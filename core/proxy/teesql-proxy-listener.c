@@ -100,6 +100,7 @@ teesql_proxy_listener_new (TeesqlProxyHome *home, int fd, gboolean exclusive)
 {
   TeesqlProxyListener *self = g_new0 (TeesqlProxyListener, 1);
 
+  teesql_stream_tune (fd);
   self->home = home;
   self->fd = fd;
   self->exclusive = exclusive;

@@ -27,6 +27,7 @@ typedef struct
   TeesqlCancelTable *cancels;
   TeesqlKeyPool *pool;
   TeesqlMemory memory;
+  gsize published_memory; /* under @mutex */
   GMutex mutex;
   TeesqlProxySettings *settings;
   TeesqlBackend *backend;

@@ -387,7 +387,8 @@ teesql_session_begin_cancel (TeesqlSession *self, const TeesqlStartup *startup)
       teesql_cancel_table_lookup (self->home->shared->cancels, startup->cancel_pid, startup->cancel_key, startup->cancel_key_size, &target);
 
   teesql_session_count (self, TEESQL_COUNTER_CANCEL_REQUESTS);
-  teesql_session_log (self, TEESQL_LOG_INFO, "cancel request for %s session", known ? "a" : "no");
+  if (known || teesql_proxy_home_may_log (self->home))
+    teesql_session_log (self, TEESQL_LOG_INFO, "cancel request for %s session", known ? "a" : "no");
   if (known && teesql_session_send_cancel (self, &target))
     teesql_session_set_state (self, TEESQL_SESSION_CANCELLING, self->settings->backend_timeout_ms);
   else

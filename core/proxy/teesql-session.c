@@ -272,7 +272,8 @@ teesql_session_read_input (TeesqlSession *self)
           return FALSE;
         case TEESQL_IO_FAILED:
           error = teesql_stream_dup_error (self->client);
-          teesql_session_log (self, TEESQL_LOG_INFO, "%s", error != NULL ? error->message : "connection failed");
+          if (teesql_proxy_home_may_log (self->home))
+            teesql_session_log (self, TEESQL_LOG_INFO, "%s", error != NULL ? error->message : "connection failed");
           teesql_session_say_goodbye (self, "client failed before its login");
           return FALSE;
         }

@@ -71,7 +71,8 @@ stream_send (TeesqlStream *self, const struct iovec *pieces, guint n_pieces)
   ssize_t sent;
 
   do
-    sent = sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    sent = n_pieces == 1 ? send (self->fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                         : sendmsg (self->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (sent < 0 && errno == EINTR);
   if (sent >= 0)
     return (gsize) sent;
@@ -161,15 +162,27 @@ stream_event (TeesqlWatch *watch, guint32 events)
     self->func (self, self->user_data);
 }
 
-static void
-stream_tune (int fd)
+/* Accepted sockets have what their listener had, so a listener is tuned once and its connections are asked once. */
+static gboolean
+stream_is_tuned (int fd)
+{
+  int value = 0;
+  socklen_t size = sizeof value;
+
+  return getsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &value, &size) < 0 || value != 0; /* the former: no TCP */
+}
+
+void
+teesql_stream_tune (int fd)
 {
   int one = 1;
   int idle_s = 60;
   int interval_s = 15;
   int count = 4;
 
-  /* Not for unix sockets, which say so; a client that vanished without a word is found within two minutes. */
+  if (stream_is_tuned (fd))
+    return;
+  /* A peer that vanished without a word is found within two minutes. */
   (void) setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   (void) setsockopt (fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
   (void) setsockopt (fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
@@ -188,7 +201,7 @@ stream_new (TeesqlWorker *worker, int fd, guint32 events, TeesqlStreamFunc func,
   self->user_data = user_data;
   self->readable = TRUE; /* what came before the watch has no edge */
   self->watch = (TeesqlWatch){ .func = stream_event, .user_data = self, .fd = -1 };
-  stream_tune (fd);
+  teesql_stream_tune (fd);
   if (!teesql_worker_watch (worker, &self->watch, fd, events, error))
     g_clear_pointer (&self, teesql_stream_free);
   return self;

@@ -58,6 +58,13 @@ int teesql_stream_get_fd (const TeesqlStream *self);
 TeesqlWorker *teesql_stream_get_worker (const TeesqlStream *self);
 
 /**
+ * teesql_stream_tune:
+ *
+ * no delay and keepalive for TCP, also for all connections of a listening socket; new streams are tuned by themselves
+ */
+void teesql_stream_tune (int fd);
+
+/**
  * teesql_stream_peek:
  *
  * looks at what the socket holds without taking it; plain streams only.

@@ -2,6 +2,8 @@
 #include "proxy-world.h"
 #include "proxy/teesql-auth.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -439,6 +441,27 @@ static void
 test_startup_options (void)
 {
   with_world ("", "", run_startup_options);
+}
+
+/* libpq 18 asks for protocol 3.2. */
+static void
+run_newer_protocol (ProxyWorld *world)
+{
+  static const guint8 startup[] = "\0\0\0\32\0\3\0\2user\0teesql_read\0";
+  g_autoptr (TestClient) client = proxy_world_connect_tls (world, TRUE);
+  g_auto (TestMessage) last = { 0 };
+
+  test_client_send (client, startup, sizeof startup);
+  last = test_client_log_in (client, &(TestLogin){ .user = "teesql_read", .secret = SECRET_READ });
+  g_assert_cmpint (last.type, ==, 'Z');
+  g_assert_true (client->saw_negotiate);
+  assert_works (world, client);
+}
+
+static void
+test_newer_protocol (void)
+{
+  with_world ("", "", run_newer_protocol);
 }
 
 static TestMessage
@@ -884,6 +907,32 @@ test_stop (void)
   proxy_world_clear (&world);
 }
 
+/* As systemd hands it over: one socket for all workers. */
+static void
+test_activated (void)
+{
+  ProxyWorld world;
+  TeesqlProxyOptions options;
+  g_autoptr (GError) error = NULL;
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+
+  proxy_world_init (&world, "", "");
+  teesql_proxy_stop (world.proxy);
+  g_clear_object (&world.proxy);
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+  g_assert_cmpint (listen (fd, 16), ==, 0);
+  options = (TeesqlProxyOptions){ .config = world.config, .attest = world.service, .status = world.status, .roles_key = world.roles_key };
+  world.proxy = teesql_proxy_new (&options, &error);
+  g_assert_no_error (error);
+  g_assert_true (teesql_proxy_listen (world.proxy, &fd, 1, &error));
+  g_assert_no_error (error);
+  world.port = teesql_proxy_get_port (world.proxy);
+  for (guint i = 0; i < 8; i++)
+    proxy_world_run (&world, run_no_backend);
+  proxy_world_clear (&world);
+}
+
 static gpointer
 crowd_thread (gpointer data)
 {
@@ -938,6 +987,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/session/answers-malformed-startup-packets", test_malformed);
   g_test_add_func ("/proxy/session/closes-on-garbage", test_garbage);
   g_test_add_func ("/proxy/session/passes-only-allowed-startup-options", test_startup_options);
+  g_test_add_func ("/proxy/session/speaks-3.0-with-newer-clients", test_newer_protocol);
   g_test_add_func ("/proxy/session/only-the-replicator-replicates", test_replication);
   g_test_add_func ("/proxy/session/cancels-with-the-key-that-it-gave-out", test_cancel);
   g_test_add_func ("/proxy/session/takes-a-plain-cancel-where-allowed", test_plain_cancel);
@@ -954,6 +1004,7 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/session/drain-tells-clients-and-cancels-queries", test_drain);
   g_test_add_func ("/proxy/session/drain-waits-for-sessions-to-end", test_drain_waits);
   g_test_add_func ("/proxy/session/stop-closes-at-once", test_stop);
+  g_test_add_func ("/proxy/session/takes-an-activated-socket", test_activated);
   g_test_add_func ("/proxy/session/many-logins-at-once", test_crowd);
   return g_test_run ();
 }

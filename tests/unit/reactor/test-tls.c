@@ -1,6 +1,7 @@
 #include "test-peer.h"
 
 #include <gnutls/crypto.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 typedef struct
@@ -393,6 +394,56 @@ test_no_ticket (void)
   fixture_clear (&f);
 }
 
+/* The peer renews its keys and asks for ours: the answer to that is produced by a read. */
+static void
+test_key_update (void)
+{
+  Fixture f;
+  gnutls_session_t session;
+  char byte = 0;
+
+  fixture_init (&f, 0);
+  g_assert_cmpint (shake_raw (&f, "NORMAL", NULL, NULL, &session), ==, 0);
+  for (gsize i = 0; i < 3; i++)
+    {
+      g_assert_cmpint (gnutls_session_key_update (session, GNUTLS_KU_PEER), ==, 0);
+      g_assert_cmpint (gnutls_record_send (session, &(guint8){ peer_byte (i) }, 1), ==, 1);
+      while (f.server.received->len <= i)
+        teesql_worker_iterate (f.worker, TRUE);
+      teesql_stream_write (f.server.stream, "y", 1);
+      while (gnutls_record_recv (session, &byte, 1) != 1)
+        teesql_worker_iterate (f.worker, FALSE);
+      g_assert_cmpint (byte, ==, 'y');
+    }
+  peer_assert_received (&f.server, 3);
+  gnutls_deinit (session);
+  fixture_clear (&f);
+}
+
+/* A record without content is no end. */
+static void
+test_empty_records (void)
+{
+  Fixture f;
+  int waiting = 0;
+  gnutls_session_t session;
+
+  fixture_init (&f, 0);
+  g_assert_cmpint (shake_raw (&f, "NORMAL", NULL, NULL, &session), ==, 0);
+  for (guint i = 0; i < 50; i++)
+    g_assert_cmpint (gnutls_record_send2 (session, "", 0, 16, 0), >=, 0);
+  g_assert_cmpint (ioctl (teesql_stream_get_fd (f.server.stream), FIONREAD, &waiting), ==, 0);
+  g_assert_cmpint (waiting, >=, 50 * (5 + 1 + 16 + 16)); /* head, type, padding, tag */
+  g_assert_cmpint (gnutls_record_send (session, &(guint8){ peer_byte (0) }, 1), ==, 1);
+  while (f.server.received->len == 0 && !f.server.ended && f.server.error == NULL)
+    teesql_worker_iterate (f.worker, TRUE);
+  g_assert_no_error (f.server.error);
+  peer_assert_received (&f.server, 1);
+  g_assert_false (f.server.ended);
+  gnutls_deinit (session);
+  fixture_clear (&f);
+}
+
 static void
 test_end_point (void)
 {
@@ -429,6 +480,8 @@ main (int argc, char **argv)
   g_test_add_func ("/reactor/tls/1.2-needs-ecdhe-aead-and-ems", test_tls12);
   g_test_add_func ("/reactor/tls/only-alpn-postgresql", test_alpn);
   g_test_add_func ("/reactor/tls/sends-no-ticket", test_no_ticket);
+  g_test_add_func ("/reactor/tls/answers-a-key-update", test_key_update);
+  g_test_add_func ("/reactor/tls/empty-records-are-passed-over", test_empty_records);
   g_test_add_func ("/reactor/tls/end-point-is-the-hash-of-the-leaf", test_end_point);
   return g_test_run ();
 }
