@@ -197,6 +197,35 @@ test_json_bounds (void)
   g_assert_null (dcap_json_parse ("test", (const guint8 *) members->str, members->len, NULL));
 }
 
+/* a member is what it should be, or it is an error that names it */
+static void
+test_json_members (void)
+{
+  static const char text[] = "{\"n\":7,\"neg\":-7,\"s\":\"7\",\"h\":\"0a0B\",\"odd\":\"0a0\",\"esc\":\"\\u0030a0b\"}";
+  g_autoptr (DcapJson) json = dcap_json_parse ("test", (const guint8 *) text, strlen (text), NULL);
+  DcapJsonNode root = dcap_json_root (json);
+  guint number = 0;
+  guint8 bytes[2] = { 0 };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (dcap_json_get_uint (root, "n", 7, &number, NULL));
+  g_assert_cmpuint (number, ==, 7);
+  g_assert_false (dcap_json_get_uint (root, "n", 6, &number, NULL));
+  g_assert_false (dcap_json_get_uint (root, "neg", G_MAXUINT, &number, &error));
+  g_assert_nonnull (strstr (error->message, "negative"));
+  g_clear_error (&error);
+  g_assert_false (dcap_json_get_uint (root, "s", G_MAXUINT, &number, &error));
+  g_assert_nonnull (strstr (error->message, "type"));
+  g_clear_error (&error);
+  g_assert_false (dcap_json_get_uint (root, "absent", G_MAXUINT, &number, &error));
+  g_assert_nonnull (strstr (error->message, "missing"));
+  g_assert_true (dcap_json_get_hex (root, "h", bytes, sizeof bytes, NULL));
+  g_assert_cmpint (bytes[1], ==, 0x0b);
+  g_assert_false (dcap_json_get_hex (root, "odd", bytes, sizeof bytes, NULL));
+  g_assert_false (dcap_json_get_hex (root, "esc", bytes, sizeof bytes, NULL));
+  g_assert_false (dcap_json_get_hex (root, "n", bytes, sizeof bytes, NULL));
+}
+
 /* the bytes of a value, as they stand: blanks inside belong to it, blanks around it do not */
 static void
 test_json_slices (void)
@@ -320,6 +349,7 @@ main (int argc, char **argv)
   g_test_add_func ("/der/signed structure", test_der_signed);
   g_test_add_func ("/json/accepted and refused", test_json);
   g_test_add_func ("/json/bounds", test_json_bounds);
+  g_test_add_func ("/json/members have their type", test_json_members);
   g_test_add_func ("/json/exact bytes of a value", test_json_slices);
   g_test_add_func ("/json/texts", test_json_texts);
   g_test_add_func ("/header/percent escapes", test_percent);

@@ -97,7 +97,7 @@ make_extension (const TestPckRecipe *recipe)
   if ((recipe->omit & 1u << 1) == 0)
     put_octet_field (list, "01", ppid, sizeof ppid);
   if (recipe->foreign_field)
-    test_put_hex (list, "300806030102030401aa");
+    test_put_hex (list, "3010060a2a864886f84d010d02200402aabb");
   if (recipe->twice)
     put_octet_field (list, "01", ppid, sizeof ppid);
   if ((recipe->omit & 1u << 2) == 0)

@@ -384,6 +384,18 @@ tcb_info_time_zone (TestRecipe *r)
 }
 
 static void
+tcb_info_time_impossible (TestRecipe *r)
+{
+  test_edit_tcb (r, "2025-01-01T00:00:00Z", "2025-13-01T00:00:00Z");
+}
+
+static void
+tcb_info_time_local (TestRecipe *r)
+{
+  test_edit_tcb (r, "2025-01-01T00:00:00Z", "2025-01-01T00:00:00.");
+}
+
+static void
 tcb_info_module_twice (TestRecipe *r)
 {
   test_edit_tcb (r, "TDX_03", "TDX_01");
@@ -622,6 +634,8 @@ static const TestCase cases[] = {
   R ("tcb-info", "module with a platform's status", tcb_info_module_status, "tcb-info-json"),
   R ("tcb-info", "advisory id with a line break", tcb_info_advisory_text, "tcb-info-json"),
   R ("tcb-info", "time with a zone", tcb_info_time_zone, "tcb-info-json"),
+  R ("tcb-info", "time that does not exist", tcb_info_time_impossible, "tcb-info-json"),
+  R ("tcb-info", "time without zone", tcb_info_time_local, "tcb-info-json"),
   R ("tcb-info", "module entry twice", tcb_info_module_twice, "tcb-info-json"),
   R ("qe-identity", "signed by a stranger", qe_identity_stranger, "qe-identity-signature"),
   R ("qe-identity", "signed by the PCK authority", qe_identity_signed_by_ca, "qe-identity-chain-name"),
