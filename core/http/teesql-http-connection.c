@@ -302,6 +302,22 @@ start_reading (TeesqlHttpConnection *self)
   watch (self, G_IO_IN, read_cb);
 }
 
+/* IPv6 counts by /64, which is what one subscriber has: limits per address would bound nobody there. */
+char *
+teesql_http_connection_format_peer (GInetAddress *address)
+{
+  const guint8 *native = g_inet_address_to_bytes (address);
+  guint8 prefix[16] = { 0 };
+  g_autoptr (GInetAddress) network = NULL;
+
+  if (g_inet_address_get_family (address) != G_SOCKET_FAMILY_IPV6)
+    return g_inet_address_to_string (address);
+  for (gsize i = 0; i < sizeof prefix / 2; i++)
+    prefix[i] = native[i];
+  network = g_inet_address_new_from_bytes (prefix, G_SOCKET_FAMILY_IPV6);
+  return g_inet_address_to_string (network);
+}
+
 static char *
 dup_peer (GSocket *socket)
 {
@@ -309,7 +325,7 @@ dup_peer (GSocket *socket)
 
   if (!G_IS_INET_SOCKET_ADDRESS (address))
     return g_strdup ("local");
-  return g_inet_address_to_string (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)));
+  return teesql_http_connection_format_peer (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (address)));
 }
 
 TeesqlHttpConnection *
@@ -350,5 +366,5 @@ teesql_http_connection_get_peer (const TeesqlHttpConnection *self)
 gboolean
 teesql_http_connection_is_idle (const TeesqlHttpConnection *self)
 {
-  return self->state == STATE_READING && self->head_size == 0;
+  return self->state == STATE_READING || self->state == STATE_LINGERING;
 }

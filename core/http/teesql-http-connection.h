@@ -22,7 +22,8 @@ TeesqlHttpConnection *teesql_http_connection_new (GSocket *socket, guint timeout
     G_GNUC_WARN_UNUSED_RESULT;
 void teesql_http_connection_free (TeesqlHttpConnection *self);
 const char *teesql_http_connection_get_peer (const TeesqlHttpConnection *self);
-/* nothing of a request has arrived: may be closed to make room */
+char *teesql_http_connection_format_peer (GInetAddress *address) G_GNUC_WARN_UNUSED_RESULT;
+/* no whole request has arrived, or the last was answered: may be closed to make room */
 gboolean teesql_http_connection_is_idle (const TeesqlHttpConnection *self);
 
 G_END_DECLS

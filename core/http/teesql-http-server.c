@@ -91,7 +91,7 @@ count_from (TeesqlHttpServer *self, const char *peer)
   return n;
 }
 
-/* The longest waiting connection on which nothing has been asked. */
+/* The longest waiting connection on which nothing has been asked; half a head is no question, or who sends one byte keeps a place. */
 static gboolean
 drop_idle (TeesqlHttpServer *self)
 {

@@ -60,7 +60,7 @@ TeesqlHttpRequest *teesql_http_request_ref (TeesqlHttpRequest *self);
 void teesql_http_request_unref (TeesqlHttpRequest *self);
 const char *teesql_http_request_get_path (const TeesqlHttpRequest *self);
 const char *teesql_http_request_get_query (const TeesqlHttpRequest *self);   /* (nullable): as sent, behind the `?`; printable ASCII */
-const char *teesql_http_request_get_peer (const TeesqlHttpRequest *self);    /* address without port, for limits per address */
+const char *teesql_http_request_get_peer (const TeesqlHttpRequest *self);    /* for limits per address: without port, of IPv6 the /64 */
 GCancellable *teesql_http_request_get_cancellable (TeesqlHttpRequest *self); /* cancelled when the peer has gone or waited too long */
 /**
  * teesql_http_request_respond:

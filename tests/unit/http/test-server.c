@@ -1,4 +1,5 @@
 #include "http/teesql-http-server.h"
+#include "http/teesql-http-connection.h"
 #include <json-glib/json-glib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -435,6 +436,44 @@ idle_connections_make_room (Fixture *self, gconstpointer data)
   g_assert_cmpstr (heard, ==, "");
 }
 
+/* Slow senders with a few addresses must not keep the health check out. */
+static void
+half_a_request_makes_room (Fixture *self, gconstpointer data)
+{
+  g_autoptr (GPtrArray) sockets = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autofree char *answer = NULL;
+  g_autofree char *heard = NULL;
+
+  teesql_http_server_set_limits (self->server, 3, 60000);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_ptr_array_add (sockets, dial (self));
+      say (sockets->pdata[i], "GET / HTT");
+    }
+  answer = get (self, "/");
+  assert_begins (answer, "HTTP/1.1 200 OK\r\n");
+  heard = hear (sockets->pdata[0], NULL); /* the oldest is gone */
+  g_assert_cmpstr (heard, ==, "");
+}
+
+static void
+assert_peer (const char *address, const char *expected)
+{
+  g_autoptr (GInetAddress) parsed = g_inet_address_new_from_string (address);
+  g_autofree char *peer = teesql_http_connection_format_peer (parsed);
+
+  g_assert_cmpstr (peer, ==, expected);
+}
+
+static void
+an_ipv6_subscriber_is_one_address (Fixture *self, gconstpointer data)
+{
+  assert_peer ("192.0.2.7", "192.0.2.7");
+  assert_peer ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::");
+  assert_peer ("2001:db8:1:2:ffff::1", "2001:db8:1:2::");
+  assert_peer ("2001:db8:1:3::1", "2001:db8:1:3::");
+}
+
 static void
 running_out_of_descriptors_is_survived (Fixture *self, gconstpointer data)
 {
@@ -554,6 +593,8 @@ main (int argc, char **argv)
   ADD ("/server/an answer that comes too late is 503", an_answer_that_comes_too_late_is_503);
   ADD ("/server/one address cannot have everything", one_address_cannot_have_everything);
   ADD ("/server/idle connections make room", idle_connections_make_room);
+  ADD ("/server/half a request makes room", half_a_request_makes_room);
+  ADD ("/server/an IPv6 subscriber is one address", an_ipv6_subscriber_is_one_address);
   ADD ("/server/running out of descriptors is survived", running_out_of_descriptors_is_survived);
   ADD ("/server/stopping ends listeners and requests", stopping_ends_listeners_and_requests);
   ADD ("/server/addresses are checked", addresses_are_checked);
