@@ -65,7 +65,7 @@ remove_entry (TeesqlVerdictCache *self, Entry *entry)
 void
 teesql_verdict_cache_clear (TeesqlVerdictCache *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   /* links live inside the entries: forget them before they go */
   g_queue_init (&self->used);
@@ -83,7 +83,7 @@ teesql_verdict_cache_free (TeesqlVerdictCache *self)
 TeesqlVerdict *
 teesql_verdict_cache_lookup (TeesqlVerdictCache *self, const TeesqlVerdictKey *key, gint64 now_unix)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
   Entry *entry = g_hash_table_lookup (self->entries, key);
 
   if (entry == NULL)
@@ -101,7 +101,7 @@ teesql_verdict_cache_lookup (TeesqlVerdictCache *self, const TeesqlVerdictKey *k
 void
 teesql_verdict_cache_insert (TeesqlVerdictCache *self, const TeesqlVerdictKey *key, TeesqlVerdict *verdict, gint64 ends_unix)
 {
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
   Entry *old = NULL;
   Entry *entry = NULL;
 
@@ -124,7 +124,7 @@ teesql_verdict_cache_insert (TeesqlVerdictCache *self, const TeesqlVerdictKey *k
 guint
 teesql_verdict_cache_get_size (TeesqlVerdictCache *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   return g_hash_table_size (self->entries);
 }

@@ -164,7 +164,7 @@ keep_locked (TeesqlClock *self)
 static void
 save (TeesqlClock *self)
 {
-  g_autoptr (GMutexLocker) one_writer = g_mutex_locker_new (&self->save_mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) one_writer = g_mutex_locker_new (&self->save_mutex);
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
   gint64 value = 0;
@@ -254,7 +254,7 @@ teesql_clock_now (TeesqlClock *self, GError **error)
 gint64
 teesql_clock_get_floor (TeesqlClock *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   return self->floor_unix;
 }
@@ -262,7 +262,7 @@ teesql_clock_get_floor (TeesqlClock *self)
 void
 teesql_clock_raise_floor (TeesqlClock *self, gint64 unix_seconds)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   self->floor_unix = MAX (self->floor_unix, MIN (unix_seconds, TIME_MAX));
 }

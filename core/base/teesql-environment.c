@@ -411,7 +411,7 @@ collect_entry (char *entry, gpointer user_data)
 char **
 teesql_environment_get_caller (void)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&caller.lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&caller.lock);
   GPtrArray *entries = NULL;
 
   if (!caller.rebuilt)
@@ -463,7 +463,7 @@ take_from_environ (Take *take)
 char *
 teesql_environment_take (const char *name)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&caller.lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&caller.lock);
   Take take = { .name = name };
 
   g_return_val_if_fail (name != NULL && name[0] != '\0' && strchr (name, '=') == NULL, NULL);

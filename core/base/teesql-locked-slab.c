@@ -109,7 +109,7 @@ slab_take_slot (Slab *slab, gsize size)
 guint8 *
 teesql_locked_slab_alloc (gsize size, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
   guint class_index = class_for (size);
   Slab *slab = NULL;
 
@@ -124,7 +124,7 @@ teesql_locked_slab_alloc (gsize size, GError **error)
 void
 teesql_locked_slab_free (guint8 *data, gsize size)
 {
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
   gsize offset = 0;
   Slab *slab = NULL;
 

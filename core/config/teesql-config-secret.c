@@ -157,7 +157,7 @@ take_variable (const char *name, GError **error)
 static TeesqlSecret *
 secret_from_env (const char *name, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
   TeesqlSecret *secret = NULL;
 
   if (started_by_systemd ())

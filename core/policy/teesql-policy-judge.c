@@ -1,7 +1,6 @@
 #include "policy/teesql-claims-text.h"
 #include "policy/teesql-policy-private.h"
 
-#include "base/teesql-hex.h"
 #include <teesql/teesql-error.h>
 
 #define SHORT_DIGITS 16

@@ -68,7 +68,7 @@ teesql_role_keys_unref (TeesqlRoleKeys *self)
 gboolean
 teesql_role_keys_add (TeesqlRoleKeys *self, const char *role, TeesqlSecret *password, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   RoleEntry *entry = g_hash_table_lookup (self->roles, role);
 
   if (entry != NULL && teesql_secret_equal (entry->password, password))
@@ -88,7 +88,7 @@ teesql_role_keys_add (TeesqlRoleKeys *self, const char *role, TeesqlSecret *pass
 gboolean
 teesql_role_keys_has (TeesqlRoleKeys *self, const char *role)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
 
   return g_hash_table_contains (self->roles, role);
 }
@@ -110,7 +110,7 @@ role_entry_find (RoleEntry *entry, const guint8 *salt, gsize salt_size, guint it
 TeesqlSecret *
 teesql_role_keys_lookup (TeesqlRoleKeys *self, const char *role, const guint8 *salt, gsize salt_size, guint iterations)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   RoleEntry *entry = g_hash_table_lookup (self->roles, role);
   CachedKeys *cached = entry != NULL ? role_entry_find (entry, salt, salt_size, iterations) : NULL;
 
@@ -120,7 +120,7 @@ teesql_role_keys_lookup (TeesqlRoleKeys *self, const char *role, const guint8 *s
 static TeesqlSecret *
 role_keys_ref_password (TeesqlRoleKeys *self, const char *role)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   RoleEntry *entry = g_hash_table_lookup (self->roles, role);
 
   return entry != NULL ? teesql_secret_ref (entry->password) : NULL;
@@ -131,7 +131,7 @@ static void
 role_keys_store (TeesqlRoleKeys *self, const char *role, TeesqlSecret *password, const guint8 *salt, gsize salt_size, guint iterations,
                  TeesqlSecret *keys)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   RoleEntry *entry = g_hash_table_lookup (self->roles, role);
   CachedKeys *place = NULL;
 

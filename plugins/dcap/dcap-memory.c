@@ -60,7 +60,7 @@ DcapPlatform *
 dcap_memory_prove_platform (DcapMemory *self, const guint8 *pem, gsize size, GError **error)
 {
   guint8 digest[TEESQL_SHA256_SIZE];
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
 
   teesql_digest_bytes (TEESQL_DIGEST_SHA256, digest, pem, size);
   locker = g_mutex_locker_new (&self->lock);
@@ -80,7 +80,7 @@ DcapFact *
 dcap_memory_prove_fact (DcapMemory *self, DcapItem *item, GError **error)
 {
   guint8 digest[TEESQL_SHA256_SIZE];
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
 
   dcap_item_digest (item, digest);
   locker = g_mutex_locker_new (&self->lock);

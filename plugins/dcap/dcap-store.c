@@ -140,7 +140,7 @@ get_entry (DcapStore *self, const DcapPlatform *platform, DcapItemKind kind, con
 void
 dcap_store_lookup (DcapStore *self, const DcapPlatform *platform, const DcapRules *rules, DcapStoreAnswer *out_answer)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   DcapStoreAnswer answer = { .complete = TRUE };
 
   for (guint i = 0; i < DCAP_N_ITEMS; i++)
@@ -177,7 +177,7 @@ check_place (const DcapFact *fact, const DcapPlatform *platform, GError **error)
 static gboolean
 keep (DcapStore *self, const DcapPlatform *platform, DcapFact *fact, const DcapRules *rules, GError **error)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   Entry *entry = get_entry (self, platform, fact->item->kind, rules);
 
   if (entry->fact != NULL && !dcap_fact_check_order (fact, entry->fact, error))
@@ -194,7 +194,7 @@ dcap_store_accept (DcapStore *self, const DcapPlatform *platform, DcapItem *item
 {
   g_autoptr (DcapFact) fact = dcap_memory_prove_fact (self->memory, item, error);
   g_autoptr (GError) write_error = NULL;
-  g_autoptr (GMutexLocker) locker = NULL;
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
 
   if (fact == NULL || !check_place (fact, platform, error) || !dcap_fact_check_time (fact, rules->now, rules->future_issue_date, error))
     return FALSE;
@@ -213,7 +213,7 @@ dcap_store_accept (DcapStore *self, const DcapPlatform *platform, DcapItem *item
 void
 dcap_store_postpone (DcapStore *self, const DcapPlatform *platform, guint kinds, guint delay_ms)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->lock);
   gint64 due_ms = teesql_clock_boot_ms () + delay_ms;
 
   for (guint i = 0; i < DCAP_N_ITEMS; i++)

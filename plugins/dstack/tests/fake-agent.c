@@ -79,7 +79,7 @@ send_reply (GSocketConnection *connection, const Reply *reply)
 static Reply *
 note (FakeAgent *self, char *method, char *body)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
   Reply *scripted = g_hash_table_lookup (self->replies, method);
   Reply *reply = g_new0 (Reply, 1);
   const guint count = GPOINTER_TO_UINT (g_hash_table_lookup (self->counts, method));
@@ -196,7 +196,7 @@ fake_agent_script_json (FakeAgent *self, const char *method, guint status, const
 char *
 fake_agent_dup_request (FakeAgent *self, const char *method)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   return g_strdup (g_hash_table_lookup (self->requests, method));
 }
@@ -204,7 +204,7 @@ fake_agent_dup_request (FakeAgent *self, const char *method)
 guint
 fake_agent_count (FakeAgent *self, const char *method)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   return GPOINTER_TO_UINT (g_hash_table_lookup (self->counts, method));
 }
@@ -212,7 +212,7 @@ fake_agent_count (FakeAgent *self, const char *method)
 guint
 fake_agent_count_open (FakeAgent *self)
 {
-  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&self->mutex);
 
   return self->n_open;
 }
