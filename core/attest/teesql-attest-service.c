@@ -233,8 +233,11 @@ note_claims (TeesqlAttestService *self, const TeesqlProof *proof)
         teesql_clock_raise_floor (self->clock, issued_at);
       newer |= teesql_collateral_watch_note (self->collateral, claims);
     }
-  if (newer)
-    forget_verdicts (self);
+  if (!newer)
+    return;
+  /* SR-4: what a platform is worth may have changed, for those too that are in already */
+  forget_verdicts (self);
+  g_signal_emit (self, signals[JUDGE_AGAIN], 0);
 }
 
 static void

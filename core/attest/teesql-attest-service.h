@@ -17,7 +17,7 @@ G_BEGIN_DECLS
  * (any thread) may come from workers.
  *
  * Signal `identity-changed`: (main context) a new identity is ready for new handshakes
- * Signal `judge-again`: (main context) policy, configuration or clock changed: running sessions ask anew
+ * Signal `judge-again`: (main context) policy, configuration, clock or the collateral of a platform changed: running sessions ask anew
  */
 #define TEESQL_TYPE_ATTEST_SERVICE (teesql_attest_service_get_type ())
 G_DECLARE_FINAL_TYPE (TeesqlAttestService, teesql_attest_service, TEESQL, ATTEST_SERVICE, GObject)

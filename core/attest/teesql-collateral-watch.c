@@ -62,10 +62,14 @@ teesql_collateral_watch_note (TeesqlCollateralWatch *self, TeesqlClaims *claims)
 
   if (seen == NULL)
     {
-      if (g_hash_table_size (self->platforms) >= PLATFORMS_MAX)
-        return TRUE;
+      gboolean full = g_hash_table_size (self->platforms) >= PLATFORMS_MAX;
+
+      /* Beginning anew counts as news once. Were it news for every platform that finds no place, sessions that are judged again for it
+       * would be news again, without end. */
+      if (full)
+        g_hash_table_remove_all (self->platforms);
       g_hash_table_insert (self->platforms, g_steal_pointer (&key), g_memdup2 (&now, sizeof now));
-      return FALSE;
+      return full;
     }
   newer = now.issued_at > seen->issued_at || now.evaluation > seen->evaluation;
   seen->issued_at = MAX (seen->issued_at, now.issued_at);

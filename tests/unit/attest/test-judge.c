@@ -470,11 +470,17 @@ test_newer_collateral (World *self, gconstpointer data)
   self->verifier->fmspc = "other!";
   world_assert_accepted (self, other);
   g_assert_true (is_known (self, leaf));
+  g_assert_cmpuint (self->n_judge_again, ==, 0);
   self->verifier->issued_at += 20;
   world_assert_accepted (self, third);
   g_assert_true (is_known (self, third));
   g_assert_false (is_known (self, leaf));
   g_assert_false (is_known (self, other));
+  /* SR-4: those that are in already ask anew, and asking makes no news of its own */
+  g_assert_cmpuint (self->n_judge_again, ==, 1);
+  world_assert_accepted (self, leaf);
+  world_assert_accepted (self, other);
+  g_assert_cmpuint (self->n_judge_again, ==, 1);
 }
 
 static void
