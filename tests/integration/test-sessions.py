@@ -43,7 +43,7 @@ def _(w):
     equal(w.direct([w.program("psql"), "-XAtq", "-c", "select current_user"]).stdout, "teesql_readwrite\n")
 
 
-@case("psql 17 runs a query through direct TLS with ALPN")
+@case("SR-23: psql 17 runs a query through direct TLS with ALPN")
 def _(w):
     result = w.direct([w.program("psql"), "-XAtq", "-c", "select current_user"], extra_env={"PGSSLNEGOTIATION": "direct"})
     equal(result.stdout, "teesql_readwrite\n")
@@ -154,7 +154,7 @@ def _(w):
     equal("error" in result.stderr.lower(), False, result.stderr)
 
 
-@case("pg_basebackup as replicator copies the cluster")
+@case("SR-24: pg_basebackup as replicator copies the cluster")
 def _(w):
     target = os.path.join(w.dir, "base")
     w.connect([w.program("pg_basebackup"), "-D", target, "-X", "stream", "--no-sync", "-c", "fast"], "replicator", timeout=300)
@@ -199,7 +199,7 @@ def libpq_cancel_program(w):
     return [loader, "--library-path", libraries, program]
 
 
-@case("libpq 17 cancels inside TLS")
+@case("SR-24: libpq 17 cancels inside TLS")
 def _(w):
     result = w.direct(libpq_cancel_program(w), check=False)
     equal(result.returncode, 0, result.stderr + result.stdout)
@@ -274,7 +274,7 @@ def _(w):
     equal(failures, [])
 
 
-@case("a log line of every session names connection, peer and role, and no secret")
+@case("SR-3, SR-13: a log line of every session names connection, peer, role, level and chip, and no secret")
 def _(w):
     pgclient.attested(w).close()
     log = w.daemon.log()
@@ -283,6 +283,8 @@ def _(w):
     assert w.postgres.password not in log, "a derived password is in the log"
     contains(log, "127.0.0.1:")
     contains(log, "teesql_readwrite")
+    contains(log, "level=certificate")
+    contains(log, f"platform={w.client.describe()['platform']}")
 
 
 @case("health says ok, and names the external root")

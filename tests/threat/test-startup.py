@@ -62,7 +62,7 @@ def _(w):
     closed(client.sock)
 
 
-@case("a plaintext cancel is dropped silently")
+@case("SR-24: a plaintext cancel is dropped silently")
 def _(w):
     client = pgclient.Client(w.port)
     client.send(struct.pack("!IIII", 16, pgclient.CANCEL_REQUEST, 1234, 5678))
@@ -145,7 +145,7 @@ def _(w):
         equal(error.fields["S"], "FATAL")
 
 
-@case("a query pipelined before authentication is refused")
+@case("SR-24: a query pipelined before authentication is refused")
 def _(w):
     client = pgclient.Client(w.port).start_tls(w.certificate())
     client.send(client.startup_packet("teesql_readwrite") + b"Q" + struct.pack("!I", 13) + b"select 1\0")
@@ -154,7 +154,7 @@ def _(w):
     works(w)
 
 
-@case("a startup packet that promises 10 MB is refused at once")
+@case("SR-11: a startup packet that promises 10 MB is refused at once")
 def _(w):
     client = pgclient.Client(w.port).start_tls(w.certificate())
     client.send(struct.pack("!II", 10_000_000, pgclient.PROTOCOL_3))
@@ -206,7 +206,7 @@ def _(w):
     assert not any(line.startswith("\x1b[31mFAKE") for line in w.daemon.log().splitlines())
 
 
-@case("a slow sender is cut while others work")
+@case("SR-11: a slow sender is cut while others work")
 def _(w):
     w.restart_daemon(proxy={"handshake-timeout": "3s", "startup-timeout": "3s"})
     try:
@@ -228,7 +228,7 @@ def _(w):
         w.restart_daemon()
 
 
-@case("5,000 connections that never speak do not keep others out")
+@case("SR-11: 5,000 connections that never speak do not keep others out")
 def _(w):
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 20000),) * 2)
     silent = []
@@ -253,7 +253,7 @@ def _(w):
         s.close()
 
 
-@case("running out of descriptors pauses accepting and never ends the listener")
+@case("SR-11: running out of descriptors pauses accepting and never ends the listener")
 def _(w):
     soft, hard = resource.prlimit(w.daemon.pid, resource.RLIMIT_NOFILE)
     held = len(os.listdir(f"/proc/{w.daemon.pid}/fd"))
