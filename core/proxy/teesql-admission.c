@@ -152,16 +152,6 @@ admission_shed (TeesqlAdmission *self, GQueue *queue)
   return TRUE;
 }
 
-void
-teesql_admission_set_limits (TeesqlAdmission *self, guint max_pending, guint max_pending_per_address, guint max_sessions)
-{
-  g_mutex_lock (&self->mutex);
-  self->max_pending = max_pending;
-  self->max_pending_per_address = max_pending_per_address;
-  self->max_sessions = max_sessions;
-  g_mutex_unlock (&self->mutex);
-}
-
 static gboolean
 admission_make_room (TeesqlAdmission *self, const TeesqlTicket *ticket)
 {
@@ -268,6 +258,17 @@ admission_grant_next (TeesqlAdmission *self)
       admission_count_session (self, ticket);
       ticket->granted (ticket, ticket->user_data);
     }
+}
+
+void
+teesql_admission_set_limits (TeesqlAdmission *self, guint max_pending, guint max_pending_per_address, guint max_sessions)
+{
+  g_mutex_lock (&self->mutex);
+  self->max_pending = max_pending;
+  self->max_pending_per_address = max_pending_per_address;
+  self->max_sessions = max_sessions;
+  admission_grant_next (self); /* a reload may have made room */
+  g_mutex_unlock (&self->mutex);
 }
 
 static void

@@ -161,6 +161,25 @@ test_left_while_waiting (void)
   leave_all (admission, visitors, 3);
 }
 
+static void
+test_raised (void)
+{
+  g_autoptr (TeesqlStatus) status = teesql_status_new ();
+  g_autoptr (TeesqlAdmission) admission = admission_new (status, 100, 100, 1);
+  Visitor visitors[3];
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_true (enter (admission, &visitors[i], "10.0.0.1"));
+      teesql_admission_set_shaken (admission, &visitors[i].ticket);
+      g_assert_cmpint (teesql_admission_admit (admission, &visitors[i].ticket, "a", 0), ==, i == 0);
+    }
+  teesql_admission_set_limits (admission, 100, 100, 2);
+  g_assert_cmpuint (visitors[1].granted, ==, 1);
+  g_assert_cmpuint (visitors[2].granted, ==, 0);
+  leave_all (admission, visitors, 3);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -169,5 +188,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/admission/sheds-of-the-crowded-address-first", test_per_address);
   g_test_add_func ("/proxy/admission/grants-a-place-to-the-first-that-fits", test_waiting);
   g_test_add_func ("/proxy/admission/passes-over-who-left-while-waiting", test_left_while_waiting);
+  g_test_add_func ("/proxy/admission/room-that-a-reload-makes-is-granted-at-once", test_raised);
   return g_test_run ();
 }
