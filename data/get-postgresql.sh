@@ -43,7 +43,8 @@ choose_prefix () {
 install_native () {
   local conf=/etc/postgresql-common/createcluster.conf fresh=
   [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 1
-  apt-cache policy postgresql-$major 2>/dev/null | grep -q 'Candidate: [0-9]' || return 1
+  # read to the end: under pipefail a reader that leaves early would turn a yes into a no
+  apt-cache policy postgresql-$major 2>/dev/null | grep 'Candidate: [0-9]' >/dev/null || return 1
   say "installing postgresql-$major of this distribution"
   export DEBIAN_FRONTEND=noninteractive
   # without this the package would start a server of its own on port 5432
@@ -62,7 +63,7 @@ install_native () {
 # An apt of its own: other lists, another status, the machine's mirror and Debian's keys.
 make_apt () {
   local site
-  site=$(apt-get indextargets --format '$(LABEL) $(SITE)' 'Created-By: Packages' 2>/dev/null | awk '$1 == "Debian" { print $2; exit }')
+  site=$(apt-get indextargets --format '$(LABEL) $(SITE)' 'Created-By: Packages' 2>/dev/null | awk '$1 == "Debian" && !n++ { print $2 }')
   [ -n "$site" ] || fail "apt knows no Debian archive here" "run apt-get update once, as root"
   [ -r "$keyring" ] || fail "$keyring is missing" "install debian-archive-keyring"
   apt_dir=$prefix/.apt

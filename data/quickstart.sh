@@ -101,7 +101,7 @@ choose_postgres_user () {
   pg_user=
   if [ "$(id -u)" -eq 0 ]; then
     pg_user=nobody
-    getent passwd postgres >/dev/null && pg_user=postgres
+    if getent passwd postgres >/dev/null; then pg_user=postgres; fi
   fi
 }
 
