@@ -1,7 +1,8 @@
 #include "proxy/teesql-farewell.h"
 
-/* What a peer may still send into the void; a pipelined burst fits, an endless stream is cut. */
-#define MAX_DROPPED ((gsize) 1048576)
+/* What a peer may still send into the void: a burst of COPY fits, an endless stream is cut. */
+#define MAX_DROPPED ((gsize) 16777216)
+#define MAX_WAIT_MS 60000
 
 static void
 farewell_finish (TeesqlFarewell *self)
@@ -34,9 +35,23 @@ farewell_event (TeesqlStream *stream, gpointer user_data)
 }
 
 static void
+farewell_start_timer (TeesqlFarewell *self)
+{
+  self->queued = teesql_stream_get_queued (self->stream);
+  self->waited_ms += self->timeout_ms;
+  teesql_worker_start_timer (teesql_stream_get_worker (self->stream), &self->timer, self->timeout_ms);
+}
+
+/* The end of a long result to a slow client takes its time. */
+static void
 farewell_timed_out (gpointer user_data)
 {
-  farewell_finish (user_data);
+  TeesqlFarewell *self = user_data;
+
+  if (teesql_stream_get_queued (self->stream) < self->queued && self->waited_ms < MAX_WAIT_MS)
+    farewell_start_timer (self);
+  else
+    farewell_finish (self);
 }
 
 void
@@ -46,10 +61,11 @@ teesql_farewell_init (TeesqlFarewell *self, TeesqlStream *stream, guint timeout_
     .stream = stream,
     .timer = { .func = farewell_timed_out, .user_data = self },
     .patience = MAX_DROPPED,
+    .timeout_ms = timeout_ms,
     .done = done,
     .user_data = user_data,
   };
-  teesql_worker_start_timer (teesql_stream_get_worker (stream), &self->timer, timeout_ms);
+  farewell_start_timer (self);
   teesql_stream_set_func (stream, farewell_event, self);
   teesql_stream_close_write (stream);
   teesql_stream_come_back (stream);

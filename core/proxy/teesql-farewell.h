@@ -11,14 +11,17 @@ typedef void (*TeesqlFarewellDone) (TeesqlFarewell *farewell, gpointer user_data
  *
  * the end of a connection whose last words must arrive: sends what is queued, then close_notify and FIN, then reads and drops what the
  * peer still says until it closes too. Closing at once with unread input would be a reset, which takes the last words with it. Bounded
- * in time and bytes.
+ * in bytes, and in time: a peer that takes none of what is queued within @timeout_ms is given up, and one that takes little after a minute.
  */
 struct _TeesqlFarewell
 {
   /*< private >*/
   TeesqlStream *stream;
   TeesqlTimer timer;
-  gsize patience;
+  gsize patience; /* bytes that may still be dropped */
+  gsize queued;   /* when the timer was started */
+  guint timeout_ms;
+  guint waited_ms;
   TeesqlFarewellDone done;
   gpointer user_data;
 };

@@ -286,3 +286,15 @@ proxy_world_wait_gauge (ProxyWorld *self, TeesqlGauge gauge, gint64 value)
     }
   return value;
 }
+
+void
+proxy_world_wait_counter (ProxyWorld *self, TeesqlCounter counter, guint64 value)
+{
+  gint64 deadline = g_get_monotonic_time () + WAIT_US;
+
+  while (teesql_status_get_counter (self->status, counter) < value)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+      g_thread_yield ();
+    }
+}

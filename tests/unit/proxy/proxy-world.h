@@ -40,3 +40,4 @@ TestClient *proxy_world_log_in (ProxyWorld *self, const char *user, const char *
 TestMessage proxy_world_try (ProxyWorld *self, const char *user, const char *secret);    /* what ends the login */
 void proxy_world_wait (ProxyWorld *self, guint *field, guint value);                     /* of the fake server */
 gint64 proxy_world_wait_gauge (ProxyWorld *self, TeesqlGauge gauge, gint64 value);
+void proxy_world_wait_counter (ProxyWorld *self, TeesqlCounter counter, guint64 value);
