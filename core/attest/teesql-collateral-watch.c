@@ -8,6 +8,7 @@ typedef struct
 {
   gint64 issued_at;
   gint64 evaluation;
+  gint64 revision;
 } Seen;
 
 struct _TeesqlCollateralWatch
@@ -56,7 +57,8 @@ gboolean
 teesql_collateral_watch_note (TeesqlCollateralWatch *self, TeesqlClaims *claims)
 {
   g_autofree char *key = platform_key (claims);
-  const Seen now = { number_or_zero (claims, TEESQL_NUMBER_ISSUED_AT), number_or_zero (claims, TEESQL_NUMBER_TCB_EVALUATION) };
+  const Seen now = { number_or_zero (claims, TEESQL_NUMBER_ISSUED_AT), number_or_zero (claims, TEESQL_NUMBER_TCB_EVALUATION),
+                     number_or_zero (claims, TEESQL_NUMBER_REVISION) };
   Seen *seen = g_hash_table_lookup (self->platforms, key);
   gboolean newer = FALSE;
 
@@ -71,8 +73,9 @@ teesql_collateral_watch_note (TeesqlCollateralWatch *self, TeesqlClaims *claims)
       g_hash_table_insert (self->platforms, g_steal_pointer (&key), g_memdup2 (&now, sizeof now));
       return full;
     }
-  newer = now.issued_at > seen->issued_at || now.evaluation > seen->evaluation;
+  newer = now.issued_at > seen->issued_at || now.evaluation > seen->evaluation || now.revision > seen->revision;
   seen->issued_at = MAX (seen->issued_at, now.issued_at);
   seen->evaluation = MAX (seen->evaluation, now.evaluation);
+  seen->revision = MAX (seen->revision, now.revision);
   return newer;
 }

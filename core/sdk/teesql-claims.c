@@ -4,7 +4,7 @@
 
 #define FIELD_MAX_SIZE TEESQL_REPORT_DATA_SIZE
 #define N_FIELDS       (TEESQL_FIELD_TRUST_ANCHOR + 1)
-#define N_NUMBERS      (TEESQL_NUMBER_VALID_UNTIL + 1)
+#define N_NUMBERS      (TEESQL_NUMBER_REVISION + 1)
 #define ADVISORY_MAX   64 /* bytes of one identifier */
 #define N_ADVISORY_MAX 256
 
@@ -73,7 +73,7 @@ field_is_known (TeesqlField field)
 static gboolean
 number_is_known (TeesqlNumber number)
 {
-  return number >= TEESQL_NUMBER_TCB_DATE && number <= TEESQL_NUMBER_VALID_UNTIL;
+  return number >= TEESQL_NUMBER_TCB_DATE && number <= TEESQL_NUMBER_REVISION;
 }
 
 static gboolean

@@ -187,15 +187,20 @@ static void
 claim_collateral (TeesqlClaimsBuilder *builder, const DcapEvidence *self, Facts facts)
 {
   gint64 issued_at = G_MAXINT64;
+  gint64 revision = 0;
   gint64 valid_until = dcap_chain_valid_until (self->platform->chain);
 
   for (guint i = 0; i < DCAP_N_ITEMS; i++)
     valid_until = MIN (valid_until, dcap_fact_valid_until (facts[i]));
+  /* no item goes back, so the sum of their dates moves with each of them; the oldest date alone hides a newer CRL */
+  for (guint i = 0; i < DCAP_N_ITEMS; i++)
+    revision += facts[i]->issued_at;
   /* the root CRL lives a year and would make every set look old: its age is bounded by its own nextUpdate */
   for (guint i = DCAP_ITEM_PCK_CRL; i < DCAP_N_ITEMS; i++)
     issued_at = MIN (issued_at, facts[i]->issued_at);
   teesql_claims_builder_set_number (builder, TEESQL_NUMBER_ISSUED_AT, issued_at);
   teesql_claims_builder_set_number (builder, TEESQL_NUMBER_VALID_UNTIL, valid_until);
+  teesql_claims_builder_set_number (builder, TEESQL_NUMBER_REVISION, revision);
   teesql_claims_builder_set_number (builder, TEESQL_NUMBER_TCB_EVALUATION,
                                     MIN (facts[DCAP_ITEM_TCB_INFO]->tcb_info->evaluation,
                                          facts[DCAP_ITEM_QE_IDENTITY]->qe_identity->evaluation));

@@ -75,6 +75,27 @@ test_valid_until (void)
     }
 }
 
+/* each item moves the revision, whichever of them is the oldest: cached verdicts end with a newer CRL too */
+static void
+test_revision (void)
+{
+  for (guint i = 0; i < 4; i++)
+    {
+      TestRecipe recipe;
+      test_recipe_init (&recipe);
+      gint64 *const dates[] = {
+        &recipe.root_crl.this_update,
+        &recipe.pck_crl.this_update,
+        &recipe.tcb_info.issue_date,
+        &recipe.qe_identity.issue_date,
+      };
+      g_autoptr (TeesqlClaims) before = accept (&recipe);
+      *dates[i] += 1;
+      g_autoptr (TeesqlClaims) after = accept (&recipe);
+      g_assert_cmpint (number (after, TEESQL_NUMBER_REVISION), >, number (before, TEESQL_NUMBER_REVISION));
+    }
+}
+
 /* the last second of everything still counts, and so does the first */
 static void
 test_edges (void)
@@ -561,6 +582,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/accepted/claims of an ordinary quote", test_claims);
   g_test_add_func ("/accepted/claims end with whatever ends first", test_valid_until);
+  g_test_add_func ("/accepted/a newer item is a newer revision", test_revision);
   g_test_add_func ("/accepted/first and last second count", test_edges);
   g_test_add_func ("/accepted/future issue date within the tolerance", test_future_issue_date);
   g_test_add_func ("/accepted/processor CA without platform instance", test_processor_ca);

@@ -59,6 +59,7 @@ typedef enum {
   TEESQL_NUMBER_TCB_EVALUATION,       /* tcbEvaluationDataNumber, the lower of TCB info and QE identity */
   TEESQL_NUMBER_ISSUED_AT,            /* oldest issueDate among what was used */
   TEESQL_NUMBER_VALID_UNTIL,          /* first expiry among certificates, CRLs, collateral, token: caches end here */
+  TEESQL_NUMBER_REVISION,             /* grows whenever any one item (a CRL too) gives way to a newer one; only to be compared */
 } TeesqlNumber;
 
 /**

@@ -32,6 +32,7 @@ struct _FakeVerifier
   const char *fmspc; /* 6 bytes */
   gint64 issued_at;
   gint64 valid_until;
+  gint64 revision;
   TeesqlTcbStatus status;
   guint n_calls;
   gint64 last_now;

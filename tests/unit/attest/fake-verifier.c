@@ -32,6 +32,7 @@ believe (FakeVerifier *self, TeesqlEvidence *evidence)
   teesql_claims_builder_set_number (builder, TEESQL_NUMBER_ISSUED_AT, self->issued_at);
   teesql_claims_builder_set_number (builder, TEESQL_NUMBER_VALID_UNTIL, self->valid_until);
   teesql_claims_builder_set_number (builder, TEESQL_NUMBER_TCB_EVALUATION, 17);
+  teesql_claims_builder_set_number (builder, TEESQL_NUMBER_REVISION, self->revision);
   teesql_claims_builder_set_tcb_status (builder, self->status);
   claims = teesql_claims_builder_end (builder, &error);
   g_assert_no_error (error);

@@ -473,6 +473,7 @@ test_newer_collateral (World *self, gconstpointer data)
   g_assert_cmpuint (self->n_judge_again, ==, 0);
   self->verifier->issued_at += 20;
   world_assert_accepted (self, third);
+  g_assert_cmpuint (self->n_judge_again, ==, 1);
   g_assert_true (is_known (self, third));
   g_assert_false (is_known (self, leaf));
   g_assert_false (is_known (self, other));
@@ -480,6 +481,28 @@ test_newer_collateral (World *self, gconstpointer data)
   g_assert_cmpuint (self->n_judge_again, ==, 1);
   world_assert_accepted (self, leaf);
   world_assert_accepted (self, other);
+  g_assert_cmpuint (self->n_judge_again, ==, 1);
+}
+
+/* SR-4: the oldest date of a set stays what it is when only its CRL is replaced, by one that may revoke whoever is let in. */
+static void
+test_newer_crl (World *self, gconstpointer data)
+{
+  g_autoptr (GBytes) leaf = world_leaf (self);
+  g_autoptr (GBytes) other = world_leaf (self);
+  g_autoptr (GBytes) third = world_leaf (self);
+
+  world_begin (self, 1);
+  self->verifier->revision = 100;
+  world_assert_accepted (self, leaf);
+  self->verifier->revision = 101;
+  world_assert_accepted (self, other);
+  g_assert_true (is_known (self, other));
+  g_assert_false (is_known (self, leaf));
+  g_assert_cmpuint (self->n_judge_again, ==, 1);
+  /* the same once more is no news, or sessions would be judged again for ever */
+  world_assert_accepted (self, third);
+  g_assert_true (is_known (self, other));
   g_assert_cmpuint (self->n_judge_again, ==, 1);
 }
 
@@ -764,6 +787,7 @@ main (int argc, char **argv)
   ADD ("verdict/ends-with-the-certificate", test_ends_with_certificate);
   ADD ("verdict/ends-with-the-collateral", test_ends_with_collateral);
   ADD ("verdict/ends-with-newer-collateral", test_newer_collateral);
+  ADD ("verdict/ends-with-a-newer-CRL", test_newer_crl);
   ADD ("SR-27/a-moved-clock-ends-verdicts", test_clock_moved);
   ADD ("SR-27/a-clock-moved-meanwhile-counts", test_clock_moves_while_verifying);
   ADD ("SR-27/a-clock-behind-its-floor-refuses", test_clock_behind);

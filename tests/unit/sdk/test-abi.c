@@ -38,6 +38,7 @@ values_keep_their_numbers (void)
   g_assert_cmpint (TEESQL_FIELD_REPORT_DATA, ==, 12);
   g_assert_cmpint (TEESQL_FIELD_TRUST_ANCHOR, ==, 21);
   g_assert_cmpint (TEESQL_NUMBER_VALID_UNTIL, ==, 4);
+  g_assert_cmpint (TEESQL_NUMBER_REVISION, ==, 5);
   g_assert_cmpint (TEESQL_TCB_STATUS_UP_TO_DATE, ==, 1);
   g_assert_cmpint (TEESQL_TCB_STATUS_TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED, ==, 8);
   g_assert_cmpint (TEESQL_PLUGIN_ABI, ==, 1);

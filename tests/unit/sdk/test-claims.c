@@ -102,7 +102,7 @@ wrong_values_are_remembered_until_the_end (Fixture *self, gconstpointer data)
       else if (i == 1)
         teesql_claims_builder_set_field (builder, (TeesqlField) 22, self->quote.body, 16);
       else if (i == 2)
-        teesql_claims_builder_set_number (builder, (TeesqlNumber) 5, 1);
+        teesql_claims_builder_set_number (builder, (TeesqlNumber) (TEESQL_NUMBER_REVISION + 1), 1);
       else if (i == 3)
         teesql_claims_builder_set_tcb_status (builder, (TeesqlTcbStatus) 9);
       else
