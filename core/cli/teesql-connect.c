@@ -198,7 +198,8 @@ serve_until_signal (void)
 }
 
 static int
-serve (const TeesqlCliGlobals *globals, const ConnectOptions *options, const TeesqlTarget *target, TeesqlForwarder *forwarder)
+serve (const TeesqlCliGlobals *globals, const ConnectOptions *options, const TeesqlTarget *target, TeesqlForwarder *forwarder,
+       GError **error)
 {
   g_auto (GStrv) environment = NULL;
 
@@ -208,8 +209,8 @@ serve (const TeesqlCliGlobals *globals, const ConnectOptions *options, const Tee
       serve_until_signal ();
       return TEESQL_EXIT_OK;
     }
-  environment = teesql_exec_environment (teesql_forwarder_get_host (forwarder), teesql_forwarder_get_port (forwarder));
-  return teesql_exec_run (options->command, environment);
+  environment = teesql_exec_environment (teesql_forwarder_get_host (forwarder), teesql_forwarder_get_port (forwarder), error);
+  return environment != NULL ? teesql_exec_run (options->command, environment) : EXIT_OURS;
 }
 
 static int
@@ -229,7 +230,7 @@ run (const TeesqlCliGlobals *globals, const ConnectOptions *options, GError **er
   forwarder = make_forwarder (client, target, error);
   if (forwarder == NULL || !start_listening (forwarder, client->config, options, &remove, error))
     return EXIT_OURS;
-  code = serve (globals, options, target, forwarder);
+  code = serve (globals, options, target, forwarder, error);
   teesql_forwarder_stop (forwarder);
   if (remove != NULL)
     (void) g_rmdir (remove);

@@ -1,4 +1,5 @@
 #include "cli/teesql-exec.h"
+#include "base/teesql-domains.h"
 #include "base/teesql-environment.h"
 #include "cli/teesql-target.h"
 #include <errno.h>
@@ -45,7 +46,7 @@ fill_from_url (char ***environment, const char *url)
     const char *keyword;
     const char *variable;
   } fields[] = { { "user", "PGUSER" }, { "dbname", "PGDATABASE" }, { "password", "PGPASSWORD" } };
-  PQconninfoOption *options = PQconninfoParse (url, NULL);
+  PQconninfoOption *options = teesql_target_parse_conninfo (url, NULL);
 
   for (PQconninfoOption *option = options; option != NULL && option->keyword != NULL; option++)
     for (gsize i = 0; i < G_N_ELEMENTS (fields); i++)
@@ -55,13 +56,22 @@ fill_from_url (char ***environment, const char *url)
 }
 
 char **
-teesql_exec_environment (const char *host, guint16 port)
+teesql_exec_environment (const char *host, guint16 port, GError **error)
 {
-  char **environment = teesql_environment_get_caller ();
+  g_auto (GStrv) environment = teesql_environment_get_caller ();
   g_autofree char *port_text = g_strdup_printf ("%u", port);
   g_autofree char *url = g_strdup (g_environ_getenv (environment, "DATABASE_URL"));
   g_autofree char *rewritten = url != NULL ? teesql_target_rewrite_url (url, host, port) : NULL;
 
+  /* The command would follow it past us, to a server that nobody has verified, and by PGSSLMODE without TLS. */
+  if (url != NULL && rewritten == NULL)
+    {
+      g_propagate_error (error,
+                         teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "database-url", 0,
+                                           "DATABASE_URL cannot be pointed here: it is neither a postgresql:// URI nor key/value text\n"
+                                           "hint: unset it, or write it as postgresql://ROLE@HOST:5433/DATABASE"));
+      return NULL;
+    }
   for (gsize i = 0; i < G_N_ELEMENTS (interfering); i++)
     environment = g_environ_unsetenv (environment, interfering[i]);
   if (rewritten != NULL)
@@ -71,7 +81,8 @@ teesql_exec_environment (const char *host, guint16 port)
     }
   environment = g_environ_setenv (environment, "PGHOST", host, TRUE);
   environment = g_environ_setenv (environment, "PGPORT", port_text, TRUE);
-  return g_environ_setenv (environment, "PGSSLMODE", "disable", TRUE);
+  environment = g_environ_setenv (environment, "PGSSLMODE", "disable", TRUE);
+  return g_steal_pointer (&environment);
 }
 
 /* --- the command */

@@ -7,11 +7,11 @@ G_BEGIN_DECLS
  * teesql_exec_environment:
  * @host: folder of the socket, or address
  *
- * Returns: (transfer full) (array zero-terminated=1): the caller's own environment, pointed at the forwarder: PGHOST, PGPORT,
+ * Returns: (transfer full) (array zero-terminated=1) (nullable): %NULL where DATABASE_URL leads elsewhere and is not understood; else the caller's own environment, pointed at the forwarder: PGHOST, PGPORT,
  *   PGSSLMODE=disable, DATABASE_URL rewritten; what would lead elsewhere or ask for TLS is gone. Role, database and password of DATABASE_URL
  *   fill PGUSER, PGDATABASE and PGPASSWORD where those are not set.
  */
-char **teesql_exec_environment (const char *host, guint16 port) G_GNUC_WARN_UNUSED_RESULT;
+char **teesql_exec_environment (const char *host, guint16 port, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_exec_run:
  *

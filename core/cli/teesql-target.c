@@ -52,10 +52,18 @@ static gboolean G_GNUC_PRINTF (2, 3) target_fail (GError **error, const char *fo
   return FALSE;
 }
 
-static gboolean
-is_uri (const char *text)
+/* `postgresql://`, `postgres://`, and with a driver behind the scheme as SQLAlchemy writes it (`postgresql+psycopg://`).
+ *
+ * Returns: (nullable): what stands behind `://` */
+static const char *
+uri_rest (const char *text)
 {
-  return g_str_has_prefix (text, "postgresql://") || g_str_has_prefix (text, "postgres://");
+  gsize end = strcspn (text, "+:");
+  gboolean ours = (end == 10 && g_str_has_prefix (text, "postgresql")) || (end == 8 && g_str_has_prefix (text, "postgres"));
+
+  if (text[end] == '+')
+    end += 1 + strspn (text + end + 1, "abcdefghijklmnopqrstuvwxyz0123456789_");
+  return ours && g_str_has_prefix (text + end, "://") ? text + end + strlen ("://") : NULL;
 }
 
 static const char *
@@ -67,11 +75,13 @@ option_value (const Options *options, const char *keyword)
   return NULL;
 }
 
-static Options *
-parse_conninfo (const char *text, GError **error)
+Options *
+teesql_target_parse_conninfo (const char *text, GError **error)
 {
+  const char *rest = uri_rest (text);
+  g_autofree char *uri = rest != NULL ? g_strconcat ("postgresql://", rest, NULL) : NULL;
   char *problem = NULL;
-  Options *options = PQconninfoParse (text, &problem);
+  Options *options = PQconninfoParse (uri != NULL ? uri : text, &problem);
 
   if (options == NULL)
     {
@@ -92,14 +102,14 @@ target_take_port (TeesqlTarget *self, const char *text, GError **error)
   else if (g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT16, &port, NULL))
     self->port = (guint16) port;
   else
-    return target_fail (error, "'%s' is no port", text);
+    return target_fail (error, "what stands in the place of the port is none"); /* not repeated: of a bad URI it may be the password */
   return TRUE;
 }
 
 static gboolean
 target_from_conninfo (TeesqlTarget *self, const char *text, GError **error)
 {
-  g_autoptr (Options) options = parse_conninfo (text, error);
+  g_autoptr (Options) options = teesql_target_parse_conninfo (text, error);
   const char *host = NULL;
 
   if (options == NULL)
@@ -118,11 +128,12 @@ target_from_text (TeesqlTarget *self, const char *text, GError **error)
 {
   g_autoptr (GSocketConnectable) address = NULL;
 
-  if (is_uri (text) || strchr (text, '=') != NULL)
+  if (uri_rest (text) != NULL || strchr (text, '=') != NULL)
     return target_from_conninfo (self, text, error);
-  address = g_network_address_parse (text, DEFAULT_PORT, NULL);
+  /* Not repeated, and looked at no further where it is a URI of some other kind: it may hold a password. */
+  address = strpbrk (text, "/@") == NULL ? g_network_address_parse (text, DEFAULT_PORT, NULL) : NULL;
   if (address == NULL)
-    return target_fail (error, "'%s' is not HOST:PORT", text);
+    return target_fail (error, "the target is neither HOST:PORT nor a postgresql:// URI nor key/value text");
   self->host = g_strdup (g_network_address_get_hostname (G_NETWORK_ADDRESS (address)));
   self->port = g_network_address_get_port (G_NETWORK_ADDRESS (address));
   return TRUE;
@@ -207,9 +218,9 @@ append_escaped (GString *text, const char *before, const char *value)
 }
 
 static char *
-rewrite_uri (const Options *options, const char *host, guint16 port)
+rewrite_uri (const Options *options, const char *scheme, const char *host, guint16 port)
 {
-  g_autoptr (GString) text = g_string_new ("postgresql://");
+  g_autoptr (GString) text = g_string_new (scheme);
   const char *user = option_value (options, "user");
   gboolean is_folder = *host == '/';
 
@@ -240,9 +251,11 @@ rewrite_uri (const Options *options, const char *host, guint16 port)
 char *
 teesql_target_rewrite_url (const char *url, const char *host, guint16 port)
 {
-  g_autoptr (Options) options = parse_conninfo (url, NULL);
+  g_autoptr (Options) options = teesql_target_parse_conninfo (url, NULL);
+  const char *rest = uri_rest (url);
+  g_autofree char *scheme = rest != NULL ? g_strndup (url, (gsize) (rest - url)) : NULL;
 
   if (options == NULL)
     return NULL;
-  return is_uri (url) ? rewrite_uri (options, host, port) : rewrite_key_value (options, host, port);
+  return scheme != NULL ? rewrite_uri (options, scheme, host, port) : rewrite_key_value (options, host, port);
 }

@@ -1,5 +1,6 @@
 #pragma once
 #include "config/teesql-config.h"
+#include <libpq-fe.h>
 
 G_BEGIN_DECLS
 
@@ -25,6 +26,13 @@ typedef struct {
  */
 TeesqlTarget *teesql_target_new (const char *argument, const char *database_url, TeesqlConfig *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_target_free (TeesqlTarget *self);
+/**
+ * teesql_target_parse_conninfo:
+ * @text: a URI, also with a driver in its scheme (`postgresql+psycopg://`), or key/value text
+ *
+ * Returns: (nullable): for PQconninfoFree(); the error repeats nothing of @text, which may hold a password
+ */
+PQconninfoOption *teesql_target_parse_conninfo (const char *text, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_target_rewrite_url:
  * @url: a URI or key/value text
