@@ -46,7 +46,7 @@ def _():
 def _():
     out = quickstart("status").stdout
     contains(out, "teesqld        running")
-    contains(out, "external")
+    contains(out, "trusted-root")
 
 
 @case("everything it keeps is for its owner only")
