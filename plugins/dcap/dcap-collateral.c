@@ -93,7 +93,8 @@ parse_bundle (DcapCollateral *self, DcapJsonNode root, GError **error)
       !bundle_crl (self, DCAP_ITEM_PCK_CRL, root, "pck_crl", "pck_crl_issuer_chain", error) ||
       !bundle_crl (self, DCAP_ITEM_ROOT_CRL, root, "root_ca_crl", NULL, error))
     return FALSE;
-  if (!dcap_json_find (root, "pck_certificate_chain", &node))
+  /* some who write bundles leave it out, some write null */
+  if (!dcap_json_find (root, "pck_certificate_chain", &node) || dcap_json_is_null (node))
     return TRUE;
   self->pck_chain = bundle_text (root, "pck_certificate_chain", DCAP_CHAIN_MAX_SIZE, error);
   return self->pck_chain != NULL;

@@ -213,20 +213,55 @@ read_container (Reader *self, guint depth, guint index, GError **error)
   return TRUE;
 }
 
-static gboolean
-read_integer (Reader *self, GError **error)
+static gsize
+skip_digits (Reader *self)
 {
-  gsize start = self->pos;
-
-  if (peek (self) == '-')
-    self->pos++;
   gsize first = self->pos;
+
   while (peek (self) >= '0' && peek (self) <= '9')
     self->pos++;
-  gsize n = self->pos - first;
-  if (n == 0 || n > MAX_DIGITS || (n > 1 && self->document->data[first] == '0') ||
-      (n == 1 && first > start && self->document->data[first] == '0'))
-    return fail (self, error, "json", "not an integer");
+  return self->pos - first;
+}
+
+/* Returns: whether there was one, good or not */
+static gboolean
+skip_fraction (Reader *self, gboolean *io_good)
+{
+  gboolean found = FALSE;
+
+  if (peek (self) == '.')
+    {
+      found = TRUE;
+      self->pos++;
+      *io_good = *io_good && skip_digits (self) > 0;
+    }
+  if (peek (self) == 'e' || peek (self) == 'E')
+    {
+      found = TRUE;
+      self->pos++;
+      if (peek (self) == '+' || peek (self) == '-')
+        self->pos++;
+      *io_good = *io_good && skip_digits (self) > 0;
+    }
+  return found;
+}
+
+/* What we read are small integers. A member that Intel may add tomorrow can be any number, and is none of those. */
+static gboolean
+read_number (Reader *self, DcapJsonType *out_type, GError **error)
+{
+  gboolean negative = peek (self) == '-';
+
+  if (negative)
+    self->pos++;
+  gsize first = self->pos;
+  gsize n = skip_digits (self);
+  gboolean zero = n > 0 && self->document->data[first] == '0';
+  gboolean good = n == 1 || (n > 1 && !zero);
+  gboolean fraction = skip_fraction (self, &good);
+  if (!good)
+    return fail (self, error, "json", "not a number");
+  *out_type = fraction || n > MAX_DIGITS || (negative && zero) ? DCAP_JSON_NUMBER : DCAP_JSON_INTEGER;
   return TRUE;
 }
 
@@ -286,7 +321,8 @@ read_content (Reader *self, guint depth, guint index, GError **error)
       value_at (self->document, index)->has_escape = has_escape;
       return TRUE;
     case DCAP_JSON_INTEGER:
-      return read_integer (self, error);
+    case DCAP_JSON_NUMBER:
+      return read_number (self, &value_at (self->document, index)->type, error);
     case DCAP_JSON_WORD:
     default:
       return read_word (self, error);
@@ -362,6 +398,14 @@ DcapJsonType
 dcap_json_type (DcapJsonNode node)
 {
   return node_value (node)->type;
+}
+
+gboolean
+dcap_json_is_null (DcapJsonNode node)
+{
+  gsize size = 0;
+  const guint8 *text = dcap_json_slice (node, &size);
+  return dcap_json_type (node) == DCAP_JSON_WORD && *text == 'n';
 }
 
 const guint8 *

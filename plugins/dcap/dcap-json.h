@@ -4,8 +4,8 @@
 G_BEGIN_DECLS
 
 /* A strict, bounded reader of JSON that keeps the exact bytes of every value, since signatures of collateral cover bytes and
- * not meaning. Refused: duplicate keys, escapes in keys, fractions and exponents, anything that is not UTF-8 or stands outside the one
- * value. At most 16 levels, 65536 values, 64 members in an object. */
+ * not meaning. Refused: duplicate keys, escapes in keys, anything that is not UTF-8 or stands outside the one value.
+ * At most 16 levels, 65536 values, 64 members in an object. */
 
 typedef enum
 {
@@ -13,7 +13,8 @@ typedef enum
   DCAP_JSON_ARRAY,
   DCAP_JSON_STRING,
   DCAP_JSON_INTEGER,
-  DCAP_JSON_WORD, /* true, false, null */
+  DCAP_JSON_NUMBER, /* with a fraction or an exponent, or of more than ten digits: nothing we read */
+  DCAP_JSON_WORD,   /* true, false, null */
 } DcapJsonType;
 
 typedef struct _DcapJson DcapJson;
@@ -40,6 +41,7 @@ DcapJson *dcap_json_parse (const char *name, const guint8 *data, gsize size, GEr
 void dcap_json_free (DcapJson *self);
 DcapJsonNode dcap_json_root (const DcapJson *self);
 DcapJsonType dcap_json_type (DcapJsonNode node);
+gboolean dcap_json_is_null (DcapJsonNode node);
 /* the exact bytes of the value, from its first to its last character */
 const guint8 *dcap_json_slice (DcapJsonNode node, gsize *out_size);
 

@@ -151,12 +151,16 @@ test_json (void)
     { "[1,]", FALSE },
     { "[1 2]", FALSE },
     { "[01]", FALSE },
-    { "[-0]", FALSE },
-    { "[1.5]", FALSE },
-    { "[1e3]", FALSE },
+    { "[-0]", TRUE },
+    { "[1.5,-0.25e-7,1E+3,12345678901]", TRUE },
+    { "[1.]", FALSE },
+    { "[.5]", FALSE },
+    { "[1e]", FALSE },
+    { "[1.5.5]", FALSE },
+    { "[00.5]", FALSE },
     { "[+1]", FALSE },
     { "[-]", FALSE },
-    { "[12345678901]", FALSE },
+    { "[-01]", FALSE },
     { "\"\t\"", FALSE },
     { "\"\\x\"", FALSE },
     { "\"\\u12g4\"", FALSE },
@@ -315,6 +319,8 @@ test_bundle (void)
 {
   check_bundle ("{" BUNDLE "\"root_ca_crl\":\"3000\"}", TRUE);
   check_bundle ("{" BUNDLE "\"root_ca_crl\":\"3000\",\"pck_certificate_chain\":\"y\"}", TRUE);
+  check_bundle ("{" BUNDLE "\"root_ca_crl\":\"3000\",\"pck_certificate_chain\":null}", TRUE);
+  check_bundle ("{" BUNDLE "\"root_ca_crl\":\"3000\",\"pck_certificate_chain\":false}", FALSE);
   check_bundle ("{" BUNDLE "\"root_ca_crl\":\"3000\",\"pck_certificate_chain\":7}", FALSE);
   check_bundle ("{" BUNDLE "\"root_ca_crl\":\"300\"}", FALSE);
   check_bundle ("{" BUNDLE "\"other\":\"3000\"}", FALSE);

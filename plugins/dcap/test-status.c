@@ -147,6 +147,18 @@ test_processor_ca (void)
   g_assert_null (teesql_claims_get_field (claims, TEESQL_FIELD_PLATFORM_INSTANCE, &size));
 }
 
+/* Intel adds members without a new version number, and nothing says of what type */
+static void
+test_unknown_members (void)
+{
+  TestRecipe recipe;
+
+  test_recipe_init (&recipe);
+  test_edit_tcb (&recipe, "\"tcbType\":0", "\"score\":-1.5e-3,\"at\":1780000000000,\"more\":{\"list\":[null,true,0.5]},\"tcbType\":0");
+  test_edit_qe (&recipe, "\"id\"", "\"score\":0.25,\"id\"");
+  g_autoptr (TeesqlClaims) claims = accept (&recipe);
+}
+
 static void
 test_no_nul (void)
 {
@@ -586,6 +598,7 @@ main (int argc, char **argv)
   g_test_add_func ("/accepted/first and last second count", test_edges);
   g_test_add_func ("/accepted/future issue date within the tolerance", test_future_issue_date);
   g_test_add_func ("/accepted/processor CA without platform instance", test_processor_ca);
+  g_test_add_func ("/accepted/members of tomorrow", test_unknown_members);
   g_test_add_func ("/accepted/chain without NUL, QE auth data of any size", test_no_nul);
   g_test_add_func ("/accepted/platform named, certificate from the collateral", test_chain_from_collateral);
   g_test_add_func ("/accepted/debug TD is a claim", test_debug_is_a_claim);
