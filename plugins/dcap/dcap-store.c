@@ -105,8 +105,19 @@ rest_ms (const DcapStore *self, const DcapFact *fact, gint64 now, gint64 age)
   return age < 0 ? 0 : MAX (rest, 0);
 }
 
+/* TCB info asked for one platform must be for that platform, or it would be kept under a wrong name. */
+static gboolean
+check_place (const DcapFact *fact, const DcapPlatform *platform, GError **error)
+{
+  if (fact->tcb_info != NULL && memcmp (fact->tcb_info->fmspc, platform->pck.fmspc, sizeof platform->pck.fmspc) != 0)
+    return dcap_fail (error, TEESQL_ERROR_REFUSED, "tcb-info-fmspc", "tcb info: is for another FMSPC than the platform's");
+  if (fact->item->kind == DCAP_ITEM_PCK_CRL && !g_bytes_equal (fact->crl->issuer, dcap_chain_leaf (platform->chain)->issuer))
+    return dcap_fail (error, TEESQL_ERROR_REFUSED, "pck-crl-issuer", "pck-crl: not issued by the issuer of the PCK certificate");
+  return TRUE;
+}
+
 static void
-load_entry (DcapStore *self, Entry *entry, const char *name, DcapItemKind kind, const DcapRules *rules)
+load_entry (DcapStore *self, Entry *entry, const char *name, const DcapPlatform *platform, DcapItemKind kind, const DcapRules *rules)
 {
   gint64 fetched_at = 0;
   g_autoptr (GError) error = NULL;
@@ -114,6 +125,9 @@ load_entry (DcapStore *self, Entry *entry, const char *name, DcapItemKind kind, 
 
   if (item != NULL)
     entry->fact = dcap_memory_prove_fact (self->memory, item, &error);
+  /* a file that was moved here is signed as well, and would stand in the way of the right one */
+  if (entry->fact != NULL && !check_place (entry->fact, platform, &error))
+    g_clear_pointer (&entry->fact, dcap_fact_unref);
   if (error != NULL)
     teesql_log_warning ("dcap", "cached %s is not used: %s", name, error->message);
   if (entry->fact != NULL)
@@ -132,7 +146,7 @@ get_entry (DcapStore *self, const DcapPlatform *platform, DcapItemKind kind, con
     g_hash_table_remove_all (self->entries);
   entry = g_new0 (Entry, 1);
   if (self->directory != NULL)
-    load_entry (self, entry, name, kind, rules);
+    load_entry (self, entry, name, platform, kind, rules);
   g_hash_table_insert (self->entries, g_steal_pointer (&name), entry);
   return entry;
 }
@@ -161,17 +175,6 @@ dcap_store_answer_clear (DcapStoreAnswer *self)
 {
   for (guint i = 0; i < DCAP_N_ITEMS; i++)
     g_clear_pointer (&self->facts[i], dcap_fact_unref);
-}
-
-/* TCB info asked for one platform must be for that platform, or it would be kept under a wrong name. */
-static gboolean
-check_place (const DcapFact *fact, const DcapPlatform *platform, GError **error)
-{
-  if (fact->tcb_info != NULL && memcmp (fact->tcb_info->fmspc, platform->pck.fmspc, sizeof platform->pck.fmspc) != 0)
-    return dcap_fail (error, TEESQL_ERROR_REFUSED, "tcb-info-fmspc", "tcb info: is for another FMSPC than the platform's");
-  if (fact->item->kind == DCAP_ITEM_PCK_CRL && !g_bytes_equal (fact->crl->issuer, dcap_chain_leaf (platform->chain)->issuer))
-    return dcap_fail (error, TEESQL_ERROR_REFUSED, "pck-crl-issuer", "pck-crl: not issued by the issuer of the PCK certificate");
-  return TRUE;
 }
 
 static gboolean

@@ -168,6 +168,32 @@ test_other_root (Fixture *self, gconstpointer data)
 }
 
 static void
+move_to_another_platform (const char *path)
+{
+  g_auto (GStrv) parts = g_strsplit (path, "00a06d080000", 2);
+  g_autofree char *other = g_strjoinv ("00a06d080001", parts);
+
+  g_assert_cmpint (g_rename (path, other), ==, 0);
+}
+
+/* Good signatures on what does not belong there: it is not used, and does not keep the right item away either. */
+static void
+test_moved (Fixture *self, gconstpointer data)
+{
+  TestRecipe recipe;
+
+  ask_good (self, TEST_NOW);
+  for_each_file (self->directory, move_to_another_platform);
+  test_recipe_init (&recipe);
+  recipe.pck.fmspc[5] = 1;
+  test_edit_tcb (&recipe, "00A06D080000", "00A06D080001");
+  test_service_set_world (self->service, test_world_new (&recipe));
+  guint before = test_service_asked (self->service);
+  ask_good (self, TEST_NOW);
+  g_assert_cmpuint (test_service_asked (self->service), ==, before + 1);
+}
+
+static void
 serve_older_number (Fixture *self)
 {
   TestRecipe recipe;
@@ -302,6 +328,7 @@ main (int argc, char **argv)
   ADD ("/cache/survives a restart", test_survives);
   ADD ("/cache/damaged files are fetched again", test_damaged);
   ADD ("/cache/files of another root are not ours", test_other_root);
+  ADD ("/cache/files of another platform are not ours", test_moved);
   ADD ("/cache/a lower number is refused after a restart", test_lower_number);
   ADD ("/cache/the early set has numbers of its own", test_early_set_apart);
   ADD ("/cache/what is due is fetched again behind the scenes", test_refreshed);
