@@ -298,3 +298,23 @@ proxy_world_wait_counter (ProxyWorld *self, TeesqlCounter counter, guint64 value
       g_thread_yield ();
     }
 }
+
+void
+proxy_world_with (const char *proxy_lines, const char *auth_lines, ProxyWorldFunc func)
+{
+  ProxyWorld world;
+
+  proxy_world_init (&world, proxy_lines, auth_lines);
+  proxy_world_run (&world, func);
+  proxy_world_clear (&world);
+}
+
+void
+proxy_world_assert_works (TestClient *client)
+{
+  g_autoptr (GString) last = g_string_new (NULL);
+
+  test_client_query (client, "echo hello");
+  g_assert_cmpuint (test_client_count_rows (client, last), ==, 1);
+  g_assert_cmpstr (last->str, ==, "hello");
+}

@@ -34,7 +34,10 @@ TeesqlConfig *proxy_world_make_config (ProxyWorld *self, const char *policy_line
 typedef void (*ProxyWorldFunc) (ProxyWorld *self);
 void proxy_world_run (ProxyWorld *self, ProxyWorldFunc func);
 
+void proxy_world_with (const char *proxy_lines, const char *auth_lines, ProxyWorldFunc func); /* in a world of its own */
+
 /* For that thread. */
+void proxy_world_assert_works (TestClient *client);
 TestClient *proxy_world_connect_tls (ProxyWorld *self, gboolean with_certificate);
 TestClient *proxy_world_log_in (ProxyWorld *self, const char *user, const char *secret); /* asserts that it works */
 TestMessage proxy_world_try (ProxyWorld *self, const char *user, const char *secret);    /* what ends the login */
