@@ -1,6 +1,10 @@
 #include "base/teesql-digest.h"
 #include "base/teesql-locked-memory.h"
 #include <gnutls/crypto.h>
+#include <string.h>
+
+/* Above it lie no messages that a login makes. */
+#define SHORT_MESSAGE ((gsize) 1024)
 
 /* The algorithms are compiled into GnuTLS. If one cannot run, the library is broken or out of memory, and going on
  * would mean going on with a digest that was never computed. */
@@ -45,9 +49,30 @@ teesql_digest (TeesqlDigestKind kind, guint8 *out, const TeesqlDigestPart *parts
 void
 teesql_digest_bytes (TeesqlDigestKind kind, guint8 *out, const void *data, gsize size)
 {
-  TeesqlDigestPart part = { data, size };
+  MUST (gnutls_hash_fast (algorithm (kind), data, size, out));
+}
 
-  teesql_digest (kind, out, &part, 1);
+/* GnuTLS clears and wipes 9 KiB for a context of its own, which a short message is not worth: a login has fifteen. */
+static gboolean
+hmac_short (guint8 out[TEESQL_SHA256_SIZE], const guint8 *key, gsize key_size, const TeesqlDigestPart *parts, guint n_parts)
+{
+  guint8 message[SHORT_MESSAGE];
+  gsize used = 0;
+
+  for (guint i = 0; i < n_parts; i++)
+    {
+      if (parts[i].size > sizeof message - used)
+        {
+          teesql_wipe (message, used);
+          return FALSE;
+        }
+      if (parts[i].size > 0)
+        memcpy (message + used, parts[i].data, parts[i].size); /* fits: just checked */
+      used += parts[i].size;
+    }
+  MUST (gnutls_hmac_fast (GNUTLS_MAC_SHA256, key, key_size, message, used, out));
+  teesql_wipe (message, used);
+  return TRUE;
 }
 
 void
@@ -55,6 +80,8 @@ teesql_hmac_sha256 (guint8 out[TEESQL_SHA256_SIZE], const guint8 *key, gsize key
 {
   gnutls_hmac_hd_t hmac = NULL;
 
+  if (hmac_short (out, key, key_size, parts, n_parts))
+    return;
   MUST (gnutls_hmac_init (&hmac, GNUTLS_MAC_SHA256, key, key_size));
   for (guint i = 0; i < n_parts; i++)
     {

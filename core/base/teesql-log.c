@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <time.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -106,6 +107,17 @@ escape_for_json (GString *out, gunichar c)
     g_string_append_printf (out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
 }
 
+/* Returns: how many bytes from @p on are plain ASCII that needs no escape: nearly all of a usual line. */
+static gsize
+count_plain (const char *p, const char *end, const char *also)
+{
+  const char *start = p;
+
+  while (p < end && *p >= 0x20 && *p < 0x7f && (also[0] == '\0' || strchr (also, *p) == NULL))
+    p++;
+  return (gsize) (p - start);
+}
+
 /* Printable UTF-8 without @also passes; the rest goes through @escape. Bytes that are no UTF-8 are shown as \xNN, @lead being the
  * backslash in the format's spelling. */
 static void
@@ -116,8 +128,14 @@ append_escaped (GString *out, const char *text, const char *also, const char *le
 
   while (p < end)
     {
-      gunichar c = g_utf8_get_char_validated (p, end - p);
+      gsize plain = count_plain (p, end, also);
+      gunichar c;
 
+      g_string_append_len (out, p, (gssize) plain);
+      p += plain;
+      if (p == end)
+        break;
+      c = g_utf8_get_char_validated (p, end - p);
       if (c == (gunichar) -1 || c == (gunichar) -2)
         {
           g_string_append_printf (out, "%sx%02x", lead, (guint8) *p++);
@@ -136,11 +154,12 @@ append_escaped (GString *out, const char *text, const char *also, const char *le
 static void
 append_time (GString *out, gint64 now_us)
 {
-  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (now_us / G_USEC_PER_SEC);
-  g_autofree char *text = time != NULL ? g_date_time_format (time, "%Y-%m-%dT%H:%M:%S") : NULL;
+  time_t seconds = (time_t) (now_us / G_USEC_PER_SEC);
+  struct tm utc;
 
-  if (text != NULL)
-    g_string_append_printf (out, "%s.%03dZ", text, (int) (now_us / 1000 % 1000));
+  if (gmtime_r (&seconds, &utc) != NULL)
+    g_string_append_printf (out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                            utc.tm_min, utc.tm_sec, (int) (now_us / 1000 % 1000));
 }
 
 /* The backslash passes: doubling it would hide that a message we wrote already holds escaped bytes. */

@@ -69,6 +69,52 @@ hkdf_matches_its_rfc (void)
   assert_hex (out, 42, "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
 }
 
+/* RFC 2104, section 2, over a key of one to 64 bytes */
+static void
+hmac_by_definition (guint8 out[TEESQL_SHA256_SIZE], const char *key, const guint8 *message, gsize size)
+{
+  guint8 inner_pad[64];
+  guint8 outer_pad[64];
+  guint8 inner[TEESQL_SHA256_SIZE];
+  const TeesqlDigestPart inner_parts[] = { { inner_pad, sizeof inner_pad }, { message, size } };
+  const TeesqlDigestPart outer_parts[] = { { outer_pad, sizeof outer_pad }, { inner, sizeof inner } };
+  gsize key_size = strlen (key);
+
+  for (gsize i = 0; i < sizeof inner_pad; i++)
+    {
+      guint8 byte = i < key_size ? (guint8) key[i] : 0;
+
+      inner_pad[i] = byte ^ 0x36;
+      outer_pad[i] = byte ^ 0x5c;
+    }
+  teesql_digest (TEESQL_DIGEST_SHA256, inner, inner_parts, G_N_ELEMENTS (inner_parts));
+  teesql_digest (TEESQL_DIGEST_SHA256, out, outer_parts, G_N_ELEMENTS (outer_parts));
+}
+
+/* Short messages go another way than long ones: around the border, in one part and in many. */
+static void
+hmac_has_one_value_for_every_length (void)
+{
+  guint8 message[1100];
+  guint8 expected[TEESQL_SHA256_SIZE];
+  guint8 whole[TEESQL_SHA256_SIZE];
+  guint8 parted[TEESQL_SHA256_SIZE];
+
+  for (gsize i = 0; i < sizeof message; i++)
+    message[i] = (guint8) (i * 7);
+  for (gsize size = 0; size <= sizeof message; size += size < 1000 || size > 1040 ? 50 : 1)
+    {
+      const TeesqlDigestPart one = { message, size };
+      const TeesqlDigestPart three[] = { { message, size / 3 }, { NULL, 0 }, { message + size / 3, size - size / 3 } };
+
+      hmac_by_definition (expected, "key", message, size);
+      teesql_hmac_sha256 (whole, (const guint8 *) "key", 3, &one, 1);
+      teesql_hmac_sha256 (parted, (const guint8 *) "key", 3, three, G_N_ELEMENTS (three));
+      g_assert_cmpmem (whole, sizeof whole, expected, sizeof expected);
+      g_assert_cmpmem (parted, sizeof parted, expected, sizeof expected);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -76,6 +122,7 @@ main (int argc, char **argv)
   g_test_add_func ("/digest/digests match the standard", digests_match_the_standard);
   g_test_add_func ("/digest/parts are a concatenation", parts_are_a_concatenation);
   g_test_add_func ("/digest/HMAC matches its RFC", hmac_matches_its_rfc);
+  g_test_add_func ("/digest/HMAC has one value for every length", hmac_has_one_value_for_every_length);
   g_test_add_func ("/digest/HKDF matches its RFC", hkdf_matches_its_rfc);
   return g_test_run ();
 }
