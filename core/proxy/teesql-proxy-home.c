@@ -32,16 +32,23 @@ home_publish (gpointer user_data)
   for (GList *link = self->sessions.head; link != NULL; link = link->next)
     teesql_session_publish (link->data);
   home_publish_memory (self);
-  /* After a burst malloc keeps what it got; an idle worker gives it back. */
-  if (self->sessions.length == 0)
-    malloc_trim (0);
-  else
+  /* After a burst of logins malloc keeps what their handshakes took, under sessions that stay. Given back once it is over, and not
+   * between two logins, which would only ask for it again. */
+  if (self->burst && !self->began)
+    {
+      self->burst = FALSE;
+      malloc_trim (0);
+    }
+  self->began = FALSE;
+  if (self->burst || self->sessions.length > 0)
     teesql_worker_start_timer (self->worker, &self->publisher, PUBLISH_MS);
 }
 
 void
 teesql_proxy_home_publish_soon (TeesqlProxyHome *self)
 {
+  self->began = TRUE;
+  self->burst = TRUE;
   if (!teesql_timer_is_running (&self->publisher))
     teesql_worker_start_timer (self->worker, &self->publisher, PUBLISH_MS);
 }

@@ -58,6 +58,8 @@ struct _TeesqlProxyHome
   gboolean started;
   TeesqlTlsCredentials *credentials;
   TeesqlTimer publisher; /* of byte counts */
+  gboolean began;        /* a session, since the publisher ran */
+  gboolean burst;        /* sessions began since memory was given back */
   TeesqlTimer drain;
   guint log_tokens; /* lines about strangers that this second may still see */
   gint64 log_second;
