@@ -123,6 +123,19 @@ teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, Teesq
 }
 
 void
+teesql_cli_evidence_check_envelope (TeesqlCliEvidence *self, GBytes *report_data)
+{
+  gsize size = 0;
+  const guint8 *quoted = self->claims != NULL ? teesql_claims_get_field (self->claims, TEESQL_FIELD_REPORT_DATA, &size) : NULL;
+
+  if (report_data == NULL || quoted == NULL ||
+      (g_bytes_get_size (report_data) == size && memcmp (g_bytes_get_data (report_data, NULL), quoted, size) == 0))
+    return;
+  self->verified = FALSE;
+  teesql_cli_evidence_refuse (self, "report-data-mismatch", "the report data beside the quote is not that of the quote");
+}
+
+void
 teesql_cli_evidence_check_binding (TeesqlCliEvidence *self, const guint8 *expected)
 {
   gsize size = 0;
@@ -142,7 +155,7 @@ teesql_cli_evidence_check_binding (TeesqlCliEvidence *self, const guint8 *expect
 void
 teesql_cli_evidence_check_policy (TeesqlCliEvidence *self, const TeesqlPolicy *policy, gint64 now_unix)
 {
-  TeesqlSubject subject = { self->claims, self->log, FALSE };
+  TeesqlSubject subject = { self->claims, self->log, self->legacy };
 
   if (self->claims == NULL)
     {

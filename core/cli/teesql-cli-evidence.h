@@ -16,6 +16,7 @@ typedef enum
  * TeesqlCliEvidence:
  * @verified: the procedure and the attribute rules hold; says nothing about whether anybody wants such a peer
  * @reason, @message: (nullable): why the exit code is not 0
+ * @legacy: set by the caller: the evidence came in the old form, which a policy may not want
  * @claims: (nullable): what was proved; absent where the procedure failed
  * @log: (nullable): what the replayed event log adds
  * @policy_findings: (nullable) (element-type TeesqlFinding): %NULL where no policy was asked
@@ -28,6 +29,7 @@ typedef struct
   char *reason;
   char *message;
   TeesqlCliBinding binding;
+  gboolean legacy;
   TeesqlClaims *claims;
   TeesqlLogClaims *log;
   GPtrArray *policy_findings;
@@ -47,6 +49,8 @@ void teesql_cli_evidence_refuse (TeesqlCliEvidence *self, const char *reason, co
 gboolean teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, TeesqlEvidence *evidence, gint64 now_unix,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* @expected: 64 bytes that the report data must be */
+/* @report_data: (nullable): of the envelope around the quote, which must say what the quote says */
+void teesql_cli_evidence_check_envelope (TeesqlCliEvidence *self, GBytes *report_data);
 void teesql_cli_evidence_check_binding (TeesqlCliEvidence *self, const guint8 *expected);
 void teesql_cli_evidence_check_policy (TeesqlCliEvidence *self, const TeesqlPolicy *policy, gint64 now_unix);
 

@@ -132,14 +132,14 @@ make_absolute (char **path, GError **error)
 
 /* A quote as the hardware's software delivers it, or the attestation that holds one together with its event log. */
 static TeesqlEvidence *
-parse_evidence (GBytes *bytes, GError **error)
+parse_evidence (GBytes *bytes, GBytes **out_report_data, GError **error)
 {
   g_autoptr (TeesqlEvidenceBuilder) builder = teesql_evidence_builder_new ();
   gsize size = 0;
   const guint8 *data = g_bytes_get_data (bytes, &size);
 
   if (size > 0 && (data[0] == 0 || data[0] >= 0x80))
-    return teesql_ratls_attestation_parse (data, size, NULL, error);
+    return teesql_ratls_attestation_parse (data, size, out_report_data, error);
   teesql_evidence_builder_set_quote (builder, bytes);
   return teesql_evidence_builder_end (builder, error);
 }
@@ -261,7 +261,8 @@ static gboolean
 answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *result, GError **error)
 {
   g_autoptr (GError) inner = NULL;
-  g_autoptr (TeesqlEvidence) evidence = parse_evidence (question->quote, &inner);
+  g_autoptr (GBytes) report_data = NULL;
+  g_autoptr (TeesqlEvidence) evidence = parse_evidence (question->quote, &report_data, &inner);
 
   if (evidence == NULL)
     teesql_cli_evidence_refuse (result, teesql_error_get_reason (inner), inner->message);
@@ -270,6 +271,7 @@ answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *resul
       g_propagate_error (error, g_steal_pointer (&inner));
       return FALSE;
     }
+  teesql_cli_evidence_check_envelope (result, report_data);
   if (question->binding_is_asked)
     teesql_cli_evidence_check_binding (result, question->expected);
   if (question->policy != NULL)

@@ -20,6 +20,8 @@ judge_peer (TeesqlCliClient *client, const TeesqlRatlsPeer *peer, TeesqlCliEvide
 
   if (now_unix < 0 || !teesql_cli_evidence_verify (result, client->verifiers, peer->evidence, now_unix, error))
     return FALSE;
+  result->legacy = peer->legacy;
+  teesql_cli_evidence_check_envelope (result, peer->envelope_report_data);
   teesql_ratls_report_data (spki, size, expected);
   teesql_cli_evidence_check_binding (result, expected);
   teesql_cli_evidence_check_policy (result, policy, now_unix);

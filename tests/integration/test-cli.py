@@ -206,6 +206,21 @@ def _():
     teesql("--plugin-path", PLUGINS, "--config", machines.config(), "verify", "quote", quote, "--spki", der)
 
 
+@case("an attestation whose envelope says other report data than its quote is refused")
+def _():
+    machines = Machines()
+    report_data = hashlib.sha512(b"asked for").digest()
+    attestation = bytes.fromhex(machines.guest.call("Attest", report_data=report_data.hex())["attestation"])
+    path = os.path.join(machines.dir, "attestation")
+    for data, code in ((attestation, 0), (bytes(64).join(attestation.rsplit(report_data, 1)), 1)):
+        with open(path, "wb") as f:
+            f.write(data)
+        result = teesql("--plugin-path", PLUGINS, "--config", machines.config(), "verify", "quote", path, "--report-data", report_data.hex(),
+                        "--json", code=code)
+        found = schema.check_text(result.stdout, "verify-quote")
+        equal((found["verified"], found["reason"]), (code == 0, "report-data-mismatch" if code else None))
+
+
 @case("nobody there: exit code 3, for the agent and for the collateral service; nowhere to ask: 2")
 def _():
     machines = Machines()
