@@ -3,6 +3,8 @@
 /* What a peer may still send into the void: a burst of COPY fits, an endless stream is cut. */
 #define MAX_DROPPED ((gsize) 16777216)
 #define MAX_WAIT_MS 60000
+/* Of that, in one turn: whoever was refused may send as fast as we drop, and the worker has others to serve. */
+#define TURN_BYTES ((gsize) 65536)
 
 static void
 farewell_finish (TeesqlFarewell *self)
@@ -21,17 +23,21 @@ farewell_event (TeesqlStream *stream, gpointer user_data)
 {
   TeesqlFarewell *self = user_data;
   TeesqlIo io = TEESQL_IO_DONE;
+  gsize budget = MIN (TURN_BYTES, self->patience);
 
-  while (io == TEESQL_IO_DONE && self->patience > 0 && teesql_stream_can_receive (stream))
+  while (io == TEESQL_IO_DONE && budget > 0 && teesql_stream_can_receive (stream))
     {
       gsize taken;
 
-      io = teesql_stream_receive (stream, TEESQL_WORKER_SCRATCH, farewell_drop, NULL, &taken);
+      io = teesql_stream_receive (stream, budget, farewell_drop, NULL, &taken);
+      budget -= MIN (budget, taken);
       self->patience -= MIN (self->patience, taken);
     }
   if (self->patience == 0 || io == TEESQL_IO_FAILED || teesql_stream_is_broken (stream) ||
       (io == TEESQL_IO_EOF && teesql_stream_is_write_closed (stream)))
     farewell_finish (self);
+  else if (budget == 0)
+    teesql_stream_come_back (stream);
 }
 
 static void
