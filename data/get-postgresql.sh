@@ -20,6 +20,12 @@ native=/usr/lib/postgresql/$major/bin
 say () { printf 'get-postgresql: %s\n' "$*" >&2; }
 fail () { say "$1"; [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2; exit 1; }
 
+# what a package manager says is worth reading when it fails
+quietly () {
+  local said
+  said=$("$@" 2>&1 </dev/null) || { printf '%s\n' "$said" >&2; return 1; }
+}
+
 is_17 () { [ -x "$1/postgres" ] && [ -x "$1/psql" ] && case $("$1/postgres" --version 2>/dev/null) in *"(PostgreSQL) $major."*) ;; *) false ;; esac; }
 
 # Others can enter every folder above $1: PostgreSQL refuses to run as root, so its user must get there.
@@ -49,12 +55,12 @@ install_native () {
   export DEBIAN_FRONTEND=noninteractive
   # without this the package would start a server of its own on port 5432
   dpkg -s postgresql-common >/dev/null 2>&1 || fresh=yes
-  apt-get -qq -y install --no-install-recommends postgresql-common >&2
+  quietly apt-get -qq -y install --no-install-recommends postgresql-common
   if [ -n "$fresh" ] && [ -f "$conf" ]; then
     sed -i 's/^[# ]*create_main_cluster *=.*/create_main_cluster = false/' "$conf"
     say "set create_main_cluster = false in $conf"
   fi
-  apt-get -qq -y install --no-install-recommends postgresql-$major >&2
+  quietly apt-get -qq -y install --no-install-recommends postgresql-$major
   is_17 "$native"
 }
 

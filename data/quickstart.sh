@@ -1,14 +1,16 @@
 #!/bin/bash
-# quickstart.sh [up|down|status|reset]: TeeSQL on one machine, in a few minutes.
+# quickstart.sh [up|psql|status|down|reset]: TeeSQL on one machine, in a few minutes.
 #
 # up      installs what is missing, builds, starts PostgreSQL 17, two simulated guests (server and client) of one simulated
 #         platform and teesqld, then runs a query through `teesql connect` and shows who proved what to whom
-# down    stops what up started; the data stays
-# status  what runs, and where
+# psql    an SQL shell through the attested connection; what follows is psql's (psql -c 'select 1')
+# status  what runs, and where; exit code 1 when something is stopped
+# down    stops what up started; the data stay
 # reset   down, then removes the state (the database too)
 #
 # Everything but the trust anchor is what runs in a confidential VM: the same programs verify complete quotes under the
 # simulator's own root. State: .quickstart/ in this checkout, or $TEESQL_QUICKSTART_DIR. Build: build/, or $TEESQL_BUILD_DIR.
+# Ports: $TEESQL_QUICKSTART_PORT (5433) and $TEESQL_QUICKSTART_HTTP_PORT (8080) on 127.0.0.1, or the next free ones.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -24,18 +26,25 @@ fail () { printf 'quickstart: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n
 
 # --- folders -----------------------------------------------------------------------------------------------------------
 
-# sockets need paths under 108 bytes, so they live apart from the state; one folder per state folder
+# sockets need paths under 108 bytes, so they live apart from the state; one folder per state folder. It is remembered: the
+# next shell may have another XDG_RUNTIME_DIR. A copied checkout remembers the folder of the original, which is not its own.
 run_folder () {
-  local base=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}} tag
+  local base=${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}} name remembered
   [ -w "$base" ] && [ ${#base} -le 40 ] || base=/tmp
-  tag=$(printf '%s' "$state" | sha256sum | cut -c1-8)
-  printf '%s/teesql-quickstart-%s-%s' "$base" "$(id -u)" "$tag"
+  name=teesql-quickstart-$(id -u)-$tag
+  remembered=$(readlink "$state/run" || true)
+  if [ "${remembered##*/}" = "$name" ] && [ -d "$remembered" ]; then
+    printf '%s' "$remembered"
+  else
+    printf '%s/%s' "$base" "$name"
+  fi
 }
 
 make_folders () {
   umask 077
-  mkdir -p "$state"/{conf,secrets,platform,log,state,cache}
+  mkdir -p "$state"/{conf,secrets,platform,log,pid,state,cache}
   state=$(cd "$state" && pwd)
+  tag=$(printf '%s' "$state" | sha256sum | cut -c1-8)
   run=$(run_folder)
   mkdir -p "$run"
   [ -O "$run" ] && [ ! -L "$run" ] || fail "$run belongs to somebody else"
@@ -47,40 +56,45 @@ make_folders () {
 
 # --- processes ---------------------------------------------------------------------------------------------------------
 
-# start NAME COMMAND…: in the background, its pid and its start time noted, so that `down` ends nothing else
+# start NAME COMMAND…: in the background, its pid noted with what makes it this one, so that `down` ends nothing else
 start () {
   local name=$1; shift
   setsid "$@" >"$state/log/$name.out" 2>>"$state/log/$name.log" </dev/null &
   local pid=$!
-  printf '%s %s\n' "$pid" "$(started_at "$pid")" >"$run/$name.pid"
+  printf '%s %s\n' "$pid" "$(identity_of "$pid")" >"$state/pid/$name"
 }
 
-started_at () { awk '{ sub(/^.*\) /, ""); print $20 }' "/proc/$1/stat" 2>/dev/null || true; }
+# the boot, the start time within it, and whose it is; nothing for a process that is gone, or dead and not yet waited for
+identity_of () {
+  awk -v tag="$tag" -v boot="$(cat /proc/sys/kernel/random/boot_id)" \
+    '{ sub(/^.*\) /, ""); if ($1 !~ /[ZX]/) print tag ":" boot ":" $20 }' "/proc/$1/stat" 2>/dev/null || true
+}
 
 running () {
-  local pid when
-  [ -f "$run/$1.pid" ] && read -r pid when <"$run/$1.pid" && [ -n "$when" ] && [ "$(started_at "$pid")" = "$when" ]
+  local pid identity
+  [ -f "$state/pid/$1" ] && read -r pid identity <"$state/pid/$1" && [ -n "$identity" ] && [ "$(identity_of "$pid")" = "$identity" ]
 }
 
 stop () {
   local name=$1 signal=${2:-TERM} pid _ i
   if running "$name"; then
-    read -r pid _ <"$run/$name.pid"
+    read -r pid _ <"$state/pid/$name"
     kill -"$signal" "$pid" 2>/dev/null || true
     for i in $(seq 150); do running "$name" || break; sleep 0.1; done
     if running "$name"; then kill -KILL "$pid" 2>/dev/null || true; fi
   fi
-  rm -f "$run/$name.pid"
+  rm -f "$state/pid/$name"
 }
 
-# wait_for SECONDS WHAT COMMAND…
+# wait_for SECONDS NAME COMMAND…: until the command succeeds, as long as the process lives
 wait_for () {
-  local seconds=$1 what=$2 i; shift 2
+  local seconds=$1 what=$2 why="did not become ready in $1 s" i; shift 2
   for i in $(seq $((seconds * 10))); do
+    running "$what" || { why="ended"; break; }
     "$@" >/dev/null 2>&1 && return 0
     sleep 0.1
   done
-  printf 'quickstart: %s did not become ready in %s s; the last lines of its log:\n' "$what" "$seconds" >&2
+  printf 'quickstart: %s %s; the last lines of its log:\n' "$what" "$why" >&2
   tail -n 15 "$state/log/$what.log" >&2 2>/dev/null || true
   exit 1
 }
@@ -140,10 +154,21 @@ start_postgres () {
       --pwfile=/dev/stdin >"$state/log/initdb.log" 2>&1 || { cat "$state/log/initdb.log" >&2; fail "initdb failed"; }
   fi
   running postgres && return 0
+  forget_dead_server
   start postgres ${pg_user:+setpriv --reuid="$pg_user" --regid="$(id -g "$pg_user")" --clear-groups} \
     "$pg_bin/postgres" -D "$pgdata" -c listen_addresses= -c unix_socket_directories="$run/pg" -c wal_level=replica
   wait_for 30 postgres test -S "$run/pg/.s.PGSQL.5432"
   wait_for 30 postgres "$pg_bin/pg_isready" -q -h "$run/pg"
+}
+
+# After a crash PostgreSQL believes its lock files when any process of the same user has the number in it, as it happens in a
+# container that was started again. Every process of a server stands in its data folder: where none does, they are stale.
+forget_dead_server () {
+  local at
+  for at in /proc/[0-9]*/cwd; do
+    if [ "$at" -ef "$pgdata" ]; then return 0; fi
+  done
+  rm -f "$pgdata/postmaster.pid" "$run/pg/.s.PGSQL.5432.lock"
 }
 
 superuser_password () {
@@ -293,6 +318,7 @@ run_sql () {
 show_query () {
   printf '*:*:*:teesql_readwrite:%s\n' "$(cat "$state/secrets/readwrite")" >"$run/client/pgpass"
   run_sql "$state/conf/teesql.conf" <<'SQL'
+set client_min_messages = warning;
 create table if not exists hello (at timestamptz default now(), who name default current_user);
 insert into hello default values;
 select count(*) as visits, max(at) as last, current_user as role, split_part(version(), ' (', 1) as server from hello;
@@ -301,7 +327,7 @@ SQL
 
 show_proof () {
   local proof
-  proof=$(teesql --json verify server "127.0.0.1:$sql_port") || { printf '%s\n' "$proof"; fail "the server could not be verified"; }
+  proof=$(teesql --quiet --json verify server "127.0.0.1:$sql_port") || { printf '%s\n' "$proof"; fail "the server could not be verified"; }
   printf '%s' "$proof" | jq -r '
     "  the server proved to us    MRTD \(.evidence.mrtd[0:16])…  RTMR1 \(.evidence.rtmr[1][0:16])…  RTMR2 \(.evidence.rtmr[2][0:16])…",
     "                             TCB \(.evidence.tcb_status), key binding \(.evidence.binding), policy accepted: \(.evidence.policy.accepted)",
@@ -333,6 +359,7 @@ up () {
     [ -f "$build/build.ninja" ] || meson setup "$build" "$top" -Dtests=false >"$state/log/build.log" 2>&1 || { cat "$state/log/build.log" >&2; fail "meson setup failed"; }
     ninja -C "$build" >"$state/log/build.log" 2>&1 || { grep -E -A8 'FAILED|error:' "$state/log/build.log" >&2; fail "the build failed"; }
   fi
+  all_runs || down
   step "A simulated TDX platform with two guests"
   make_platform
   start_guests
@@ -350,7 +377,7 @@ up () {
   read -r sql_port http_port <"$state/conf/ports"
   wait_for 60 teesqld curl -fsS "http://127.0.0.1:$http_port/health/ready"
   printf '  attested SQL on 127.0.0.1:%s, health on http://127.0.0.1:%s/health\n' "$sql_port" "$http_port"
-  step "A query through teesql connect"
+  step "A query through teesql connect (which warns that the trust anchor is not Intel's)"
   show_query
   step "Who proved what to whom"
   show_proof
@@ -361,17 +388,25 @@ up () {
   an SQL shell      $(relative "$0") psql
   your program      $(relative "$build/core/cli/teesql") --config $(relative "$state/conf/teesql.conf") connect --exec -- CMD…
   the secret        $(relative "$state/secrets/readwrite") (role teesql_readwrite; read: teesql_read)
-  look              $(relative "$0") status;  logs in $(relative "$state/log")
+  what runs         $(relative "$0") status   (logs: $(relative "$state/log"))
   stop              $(relative "$0") down     (reset removes the data too)
 TXT
 }
 
-relative () { realpath --relative-to="$PWD" "$1"; }
+# They know each other's ports and sockets: one that ended, whose socket somebody cleaned away or that has been built anew since
+# means that all are started again.
+all_runs () {
+  running guest-server && running guest-client && running postgres && running teesqld &&
+    [ -S "$run/agent/server.sock" ] && [ -S "$run/agent/client.sock" ] && [ -S "$run/pg/.s.PGSQL.5432" ] &&
+    [ ! "$build/core/daemon/teesqld" -nt "$state/pid/teesqld" ]
+}
+
+relative () { realpath --relative-base="$PWD" "$1"; }
 
 down () {
   local name
   for name in teesqld postgres guest-exchanged guest-client guest-server; do
-    running "$name" && printf 'stopping %s\n' "$name"
+    if running "$name"; then printf 'stopping %s\n' "$name"; fi
     stop "$name" "$([ "$name" = postgres ] && echo INT || echo TERM)"
   done
 }
@@ -379,7 +414,7 @@ down () {
 status () {
   local name all=0
   for name in guest-server guest-client postgres teesqld; do
-    if running "$name"; then printf '%-14s running, pid %s\n' "$name" "$(cut -d' ' -f1 "$run/$name.pid")"; else printf '%-14s stopped\n' "$name"; all=1; fi
+    if running "$name"; then printf '%-14s running, pid %s\n' "$name" "$(cut -d' ' -f1 "$state/pid/$name")"; else printf '%-14s stopped\n' "$name"; all=1; fi
   done
   if running teesqld; then
     read -r sql_port http_port <"$state/conf/ports"
@@ -400,6 +435,7 @@ reset () {
 }
 
 sql_shell () {
+  running teesqld || fail "teesqld does not run" "$(relative "$0") up"
   pg_bin=$("$top/data/get-postgresql.sh")
   read -r sql_port http_port <"$state/conf/ports"
   run_sql "$state/conf/teesql.conf" "$@"
@@ -407,7 +443,8 @@ sql_shell () {
 
 case ${1:-up} in
   up|down|status|reset|psql) ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  -h|--help|help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 make_folders
 case ${1:-up} in
