@@ -19,4 +19,14 @@ TEESQL_API GQuark teesql_attest_error_quark (void);
 TEESQL_API GQuark teesql_protocol_error_quark (void);
 TEESQL_API GQuark teesql_postgres_error_quark (void);
 
+/**
+ * teesql_fail:
+ *
+ * sets an error as teesql_error_new() makes it. A file with one shape of error gives it a short name of its own by a macro.
+ *
+ * Returns: %FALSE
+ */
+TEESQL_API gboolean teesql_fail (GError **error, GQuark domain, TeesqlError code, const char *reason, const char *format, ...)
+    G_GNUC_PRINTF (5, 6);
+
 G_END_DECLS

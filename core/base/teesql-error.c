@@ -122,3 +122,16 @@ teesql_error_get_retry_after_ms (const GError *error)
   details = get_details (error);
   return details != NULL ? details->retry_after_ms : 0;
 }
+
+gboolean
+teesql_fail (GError **error, GQuark domain, TeesqlError code, const char *reason, const char *format, ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_propagate_error (error, teesql_error_new (domain, code, reason, 0, "%s", text));
+  return FALSE;
+}

@@ -5,20 +5,7 @@
 static const char hex_digits[] = "0123456789abcdef";
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static gboolean malformed (GError **error, const char *reason, const char *format, ...) G_GNUC_PRINTF (3, 4);
-
-static gboolean
-malformed (GError **error, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_PARSE_ERROR, TEESQL_ERROR_MALFORMED, reason, 0, "%s", text));
-  return FALSE;
-}
+#define malformed(error, reason, ...) teesql_fail (error, TEESQL_PARSE_ERROR, TEESQL_ERROR_MALFORMED, (reason), __VA_ARGS__)
 
 static gsize
 text_size (const char *text, gssize length)

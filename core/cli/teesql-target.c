@@ -40,17 +40,7 @@ static const char *const not_for_the_socket[] = {
 typedef PQconninfoOption Options;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Options, PQconninfoFree)
 
-static gboolean G_GNUC_PRINTF (2, 3) target_fail (GError **error, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "target", 0, "%s", text));
-  return FALSE;
-}
+#define target_fail(error, ...) teesql_fail (error, TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "target", __VA_ARGS__)
 
 /* `postgresql://`, `postgres://`, and with a driver behind the scheme as SQLAlchemy writes it (`postgresql+psycopg://`).
  *

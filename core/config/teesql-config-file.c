@@ -21,17 +21,7 @@ file_free (TeesqlConfigFile *self)
   g_free (self);
 }
 
-static gboolean G_GNUC_PRINTF (3, 4) refuse (GError **error, const char *reason, const char *format, ...)
-{
-  va_list args;
-  g_autofree char *message = NULL;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, reason, 0, "%s", message));
-  return FALSE;
-}
+#define refuse(error, reason, ...) teesql_fail (error, TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, (reason), __VA_ARGS__)
 
 static gboolean
 check_owner_and_mode (const char *path, const struct stat *st, GError **error)

@@ -8,17 +8,7 @@
 
 #include <string.h>
 
-static gboolean G_GNUC_PRINTF (2, 3) wrong (GError **error, const char *format, ...)
-{
-  va_list args;
-  g_autofree char *message = NULL;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "invalid-configuration", 0, "%s", message));
-  return FALSE;
-}
+#define wrong(error, ...) teesql_fail (error, TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "invalid-configuration", __VA_ARGS__)
 
 static gboolean
 wrong_form (const TeesqlOption *option, const char *text, GError **error)

@@ -36,17 +36,7 @@ teesql_config_value_unref (TeesqlConfigValue *self)
   g_free (self);
 }
 
-static gboolean G_GNUC_PRINTF (2, 3) refuse (GError **error, const char *format, ...)
-{
-  va_list args;
-  g_autofree char *message = NULL;
-
-  va_start (args, format);
-  message = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "invalid-configuration", 0, "%s", message));
-  return FALSE;
-}
+#define refuse(error, ...) teesql_fail (error, TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "invalid-configuration", __VA_ARGS__)
 
 /* `any`, `auto` and `none` are words of their own where the option takes them. */
 static TeesqlConfigWord

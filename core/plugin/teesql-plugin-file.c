@@ -26,20 +26,7 @@ descriptor_close (Descriptor *self)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Descriptor, descriptor_close)
 
-static gboolean fail (GError **error, TeesqlError code, const char *reason, const char *format, ...) G_GNUC_PRINTF (4, 5);
-
-static gboolean
-fail (GError **error, TeesqlError code, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_PLUGIN_ERROR, code, reason, 0, "%s", text));
-  return FALSE;
-}
+#define fail(error, code, reason, ...) teesql_fail (error, TEESQL_PLUGIN_ERROR, (code), (reason), __VA_ARGS__)
 
 gboolean
 teesql_plugin_name_is_valid (const char *name)

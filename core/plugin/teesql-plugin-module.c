@@ -14,20 +14,7 @@ static const char *const kinds[] = { "attester", "kms", "storage", "verifier", N
 
 static GHashTable *modules; /* name -> TeesqlPluginModule, for the life of the process */
 
-static gboolean fail (GError **error, TeesqlError code, const char *reason, const char *format, ...) G_GNUC_PRINTF (4, 5);
-
-static gboolean
-fail (GError **error, TeesqlError code, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_PLUGIN_ERROR, code, reason, 0, "%s", text));
-  return FALSE;
-}
+#define fail(error, code, reason, ...) teesql_fail (error, TEESQL_PLUGIN_ERROR, (code), (reason), __VA_ARGS__)
 
 const char *const *
 teesql_plugin_list_kinds (void)

@@ -19,20 +19,7 @@ typedef struct
   gint64 fallback;
 } Range;
 
-static gboolean fail (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static gboolean
-fail (GError **error, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "plugin-option", 0, "%s", text));
-  return FALSE;
-}
+#define fail(error, ...) teesql_fail (error, TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "plugin-option", __VA_ARGS__)
 
 static Unit
 unit_of (GParamSpec *pspec)

@@ -80,18 +80,8 @@ teesql_forwarder_login_is_busy (const TeesqlForwarderLogin *self)
   return self->computing != NULL;
 }
 
-static gboolean G_GNUC_PRINTF (3, 4) login_fail (GError **error, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error,
-                     teesql_error_new (TEESQL_PROTOCOL_ERROR, TEESQL_ERROR_REFUSED, reason, 0, "login with [connect] secret: %s", text));
-  return FALSE;
-}
+#define login_fail(error, reason, ...)                                                                                                     \
+  teesql_fail (error, TEESQL_PROTOCOL_ERROR, TEESQL_ERROR_REFUSED, (reason), "login with [connect] secret: " __VA_ARGS__)
 
 /* --- SASL, step by step */
 

@@ -1,4 +1,5 @@
 #include "ratls/teesql-log-claims-private.h"
+#include "base/teesql-domains.h"
 
 #include "base/teesql-digest.h"
 #include "base/teesql-hex.h"
@@ -7,20 +8,7 @@
 
 #define MAX_PROVIDER_ID ((gsize) 4096)
 
-static gboolean refuse (GError **error, const char *reason, const char *format, ...) G_GNUC_PRINTF (3, 4);
-
-static gboolean
-refuse (GError **error, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_REFUSED, reason, 0, "%s", text));
-  return FALSE;
-}
+#define refuse(error, reason, ...) teesql_fail (error, TEESQL_ATTEST_ERROR, TEESQL_ERROR_REFUSED, (reason), __VA_ARGS__)
 
 static GBytes *
 payload_of (const TeesqlEvent *event)

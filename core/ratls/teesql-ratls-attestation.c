@@ -1,4 +1,5 @@
 #include "ratls/teesql-ratls-attestation.h"
+#include "base/teesql-domains.h"
 
 #include "ratls/teesql-ratls-private.h"
 
@@ -25,20 +26,7 @@ teesql_ratls_envelope_free (TeesqlRatlsEnvelope *self)
   g_free (self);
 }
 
-static gboolean malformed (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static gboolean
-malformed (GError **error, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_MALFORMED, "evidence-malformed", 0, "%s", text));
-  return FALSE;
-}
+#define malformed(error, ...) teesql_fail (error, TEESQL_ATTEST_ERROR, TEESQL_ERROR_MALFORMED, "evidence-malformed", __VA_ARGS__)
 
 /* First byte: 00 SCALE; a map of up to 15 entries, or one with a 16 or 32 bit count, msgpack (RA-TLS profile 3). */
 static gboolean

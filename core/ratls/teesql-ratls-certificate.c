@@ -1,4 +1,5 @@
 #include "ratls/teesql-ratls-certificate.h"
+#include "base/teesql-domains.h"
 
 #include "base/teesql-digest.h"
 #include "ratls/teesql-der.h"
@@ -27,20 +28,7 @@ static const guint8 p256_prefix[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 
                                       0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 };
 #define P256_SPKI_SIZE (sizeof p256_prefix + 64)
 
-static gboolean fail (GError **error, TeesqlError code, const char *reason, const char *format, ...) G_GNUC_PRINTF (4, 5);
-
-static gboolean
-fail (GError **error, TeesqlError code, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, code, reason, 0, "%s", text));
-  return FALSE;
-}
+#define fail(error, code, reason, ...) teesql_fail (error, TEESQL_ATTEST_ERROR, (code), (reason), __VA_ARGS__)
 
 /* The extension's value holds one more OCTET STRING that fills it exactly (RA-TLS profile 1). */
 static gboolean

@@ -1,4 +1,5 @@
 #include "ratls/teesql-ratls-private.h"
+#include "base/teesql-domains.h"
 
 #include "ratls/teesql-event-log.h"
 #include "ratls/teesql-event-log-private.h"
@@ -44,20 +45,7 @@ teesql_ratls_text_is_printable (const char *text, gsize size)
   return TRUE;
 }
 
-static gboolean malformed (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static gboolean
-malformed (GError **error, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_MALFORMED, "evidence-malformed", 0, "%s", text));
-  return FALSE;
-}
+#define malformed(error, ...) teesql_fail (error, TEESQL_ATTEST_ERROR, TEESQL_ERROR_MALFORMED, "evidence-malformed", __VA_ARGS__)
 
 static gboolean
 check_runtime (const TeesqlRatlsEvent *self, GError **error)

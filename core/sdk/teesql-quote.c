@@ -1,4 +1,5 @@
 #include "sdk/teesql-quote.h"
+#include "base/teesql-domains.h"
 #include <teesql/teesql-error.h>
 #include <string.h>
 
@@ -30,20 +31,7 @@ static const struct
   { TEESQL_FIELD_MRSERVICETD, 600, 48 },
 };
 
-static gboolean refuse (GError **error, TeesqlError code, const char *reason, const char *format, ...) G_GNUC_PRINTF (4, 5);
-
-static gboolean
-refuse (GError **error, TeesqlError code, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_VERIFIER_ERROR, code, reason, 0, "%s", text));
-  return FALSE;
-}
+#define refuse(error, code, reason, ...) teesql_fail (error, TEESQL_VERIFIER_ERROR, (code), (reason), __VA_ARGS__)
 
 /* The cursor reports in its own domain; here only one thing can have gone wrong with it. */
 static gboolean

@@ -1,3 +1,4 @@
+#include "base/teesql-domains.h"
 #include <teesql/teesql-tls-identity.h>
 #include <teesql/teesql-error.h>
 #include <gnutls/abstract.h>
@@ -19,20 +20,8 @@ G_DEFINE_BOXED_TYPE (TeesqlTlsIdentity, teesql_tls_identity, teesql_tls_identity
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_crt_t, gnutls_x509_crt_deinit, NULL)
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC (gnutls_x509_privkey_t, gnutls_x509_privkey_deinit, NULL)
 
-static gboolean refuse (GError **error, const char *reason, const char *format, ...) G_GNUC_PRINTF (3, 4);
-
-static gboolean
-refuse (GError **error, const char *reason, const char *format, ...)
-{
-  g_autofree char *text = NULL;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  g_propagate_error (error, teesql_error_new (TEESQL_ATTESTER_ERROR, TEESQL_ERROR_MALFORMED, reason, 0, "TLS identity: %s", text));
-  return FALSE;
-}
+#define refuse(error, reason, ...)                                                                                                         \
+  teesql_fail (error, TEESQL_ATTESTER_ERROR, TEESQL_ERROR_MALFORMED, (reason), "TLS identity: " __VA_ARGS__)
 
 static gboolean
 import_certificate (GBytes *der, guint index, gnutls_x509_crt_t *out_certificate, GError **error)
