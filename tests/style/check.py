@@ -121,12 +121,31 @@ def formatting():
         yield f"{path}: not in the layout of .clang-format ({named.count(path)} places)"
 
 
+def reasons():
+    """Every reason that code gives stands in docs/attestation.md; of a collateral item, its rule does."""
+    word = r'"([a-z0-9]+(?:-[a-z0-9]+)*)"'
+    of_item = re.compile(r"dcap_fail_item \(\s*\w+,\s*TEESQL_ERROR_[A-Z_]+,\s*[^,]+,\s*" + word)
+    plain = [re.compile(pattern) for pattern in (
+        r"TEESQL_ERROR_[A-Z_]+,\s*" + word, r"TEESQL_HEALTH_[A-Z]+,\s*" + word, r"add_notice \([^,]+,\s*" + word, r"define NOTICE_\w+\s+" + word,
+        r"teesql_finding_new \(\s*" + word, r'"([a-z0-9-]+-not-allowed)"', r'\b\w*(?:fail|refuse|reject)\w* \(\s*\w+,\s*"([a-z0-9]+(?:-[a-z0-9]+)+)"')]
+    page = set(re.findall(r"`(-?[a-z0-9-]+)`", read("docs/attestation.md")))
+    for path in sources("core", "plugins"):
+        if is_test(path) or "/simulator/" in path or not path.endswith(".c"):
+            continue
+        text = read(path)
+        used = {"-" + rule for rule in of_item.findall(text)}
+        text = re.sub(r"dcap_fail_item \([^;]*;", "", text)
+        used |= {reason for pattern in plain for reason in pattern.findall(text)}
+        for reason in sorted(used - page):
+            yield f"{path}: the reason {reason} is not in docs/attestation.md"
+
+
 CHECKS = [
     ("nothing includes upward or sideways", floors), ("plugins include sdk and base only", plugin_includes),
     ("pure areas touch no sockets, clocks or loops", purity), (f"no file is past {MAX_FILE} lines", file_sizes),
     (f"no function is past {MAX_FUNCTION} lines", function_sizes), ("foreign bytes meet no raw memory calls", raw_calls),
     ("tests wait for conditions, not for time", sleeps), ("nothing is marked unfinished", unfinished),
-    ("the layout is that of .clang-format", formatting),
+    ("the layout is that of .clang-format", formatting), ("every reason is in the documentation", reasons),
 ]
 
 
