@@ -74,8 +74,10 @@ parse_options (int argc, char **argv, ConnectOptions *out, GError **error)
   arguments = g_new0 (char *, (gsize) n + 1);
   for (int i = 0; i < n; i++)
     arguments[i] = g_strdup (argv[i]);
+  g_set_prgname ("teesql connect"); /* what the usage begins with */
   if (!g_option_context_parse_strv (context, &arguments, error))
     return FALSE;
+  g_set_prgname ("teesql");
   if (g_strv_length (arguments) > 2)
     return usage_error (error, "one target at most");
   if (out->exec && (out->command == NULL || out->command[0] == NULL))

@@ -85,15 +85,14 @@ teesql_cli_run_wait (const TeesqlCliGlobals *globals, int argc, char **argv)
     { "timeout", 0, 0, G_OPTION_ARG_STRING, &timeout, "give up after this time (default 60s)", "DURATION" },
     { NULL },
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("[TARGET]");
   g_autoptr (GError) error = NULL;
   g_autoptr (TeesqlCliClient) client = NULL;
   g_autoptr (TeesqlTarget) target = NULL;
   guint timeout_ms = 60000;
 
-  g_option_context_set_summary (context, "Waits until a teesqld answers, shows evidence that the policy accepts, and accepts ours.");
-  g_option_context_add_main_entries (context, entries, NULL);
-  if (!g_option_context_parse (context, &argc, &argv, &error) || (timeout != NULL && !parse_duration (timeout, &timeout_ms, &error)))
+  if (!teesql_cli_parse ("wait [TARGET]", "Waits until a teesqld answers, shows evidence that the policy accepts, and accepts ours.",
+                         entries, &argc, &argv, &error) ||
+      (timeout != NULL && !parse_duration (timeout, &timeout_ms, &error)))
     {
       teesql_cli_print_error (error);
       return TEESQL_EXIT_USAGE;
