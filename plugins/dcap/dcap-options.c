@@ -51,10 +51,9 @@ static const struct
   guint max;
   guint value;
 } durations[] = {
-  { PROP_FETCH_TIMEOUT, "fetch-timeout", "Longest time for one item, in ms", 100, 10 * MINUTE_MS, 10 * 1000 },
-  { PROP_REFRESH_AFTER, "refresh-after", "Fetch again after, or at half of the remaining life if sooner, in ms", 1000, 30 * DAY_MS,
-    DAY_MS },
-  { PROP_FUTURE_ISSUE_DATE, "future-issue-date", "By how much an issue date may lie in the future, in ms", 0, 5 * MINUTE_MS, 0 },
+  { PROP_FETCH_TIMEOUT, "fetch-timeout", "Longest time for one item", 100, 10 * MINUTE_MS, 10 * 1000 },
+  { PROP_REFRESH_AFTER, "refresh-after", "Fetch again after, or at half of the remaining life if sooner", 1000, 30 * DAY_MS, DAY_MS },
+  { PROP_FUTURE_ISSUE_DATE, "future-issue-date", "By how much an issue date may lie in the future", 0, 5 * MINUTE_MS, 0 },
 };
 
 void

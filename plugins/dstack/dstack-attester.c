@@ -262,9 +262,9 @@ dstack_attester_class_init (DstackAttesterClass *klass)
   object_class->constructed = dstack_attester_constructed;
   object_class->finalize = dstack_attester_finalize;
   props[PROP_ENDPOINT] = dstack_property_endpoint ();
-  props[PROP_TIMEOUT] = dstack_property_timeout ("timeout", "Deadline of one call, in ms", 10000);
+  props[PROP_TIMEOUT] = dstack_property_timeout ("timeout", "Deadline of one call", 10000);
   props[PROP_IDENTITY_TIMEOUT] =
-      dstack_property_timeout ("identity-timeout", "Deadline of GetTlsKey, where a cold agent asks its KMS, in ms", 60000);
+      dstack_property_timeout ("identity-timeout", "Deadline of GetTlsKey, where a cold agent asks its KMS", 60000);
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 

@@ -122,7 +122,7 @@ dstack_kms_class_init (DstackKmsClass *klass)
   object_class->constructed = dstack_kms_constructed;
   object_class->finalize = dstack_kms_finalize;
   props[PROP_ENDPOINT] = dstack_property_endpoint ();
-  props[PROP_TIMEOUT] = dstack_property_timeout ("timeout", "Deadline of one call, in ms", 60000);
+  props[PROP_TIMEOUT] = dstack_property_timeout ("timeout", "Deadline of one call", 60000);
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
