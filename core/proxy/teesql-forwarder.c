@@ -223,7 +223,7 @@ check_directory (const char *directory, GError **error)
 
 /* Only what nobody answers on may be replaced: a forwarder that runs keeps its socket. */
 static gboolean
-remove_stale (const struct sockaddr_un *address, GError **error)
+check_stale (const struct sockaddr_un *address, GError **error)
 {
   struct stat found;
   gboolean answers;
@@ -250,7 +250,26 @@ remove_stale (const struct sockaddr_un *address, GError **error)
       return FALSE;
     }
   teesql_log_info ("connect", "%s was left behind by an earlier run and is replaced", address->sun_path);
-  return unlink (address->sun_path) == 0 || errno == ENOENT;
+  return TRUE;
+}
+
+/* Under a name that nobody knows until it listens: whoever sees the socket can connect, and one left behind is replaced at once. */
+static gboolean
+forwarder_listen_at (TeesqlForwarder *self, const struct sockaddr_un *address, const char *directory, GError **error)
+{
+  struct sockaddr_un hidden = { .sun_family = AF_UNIX };
+
+  g_snprintf (hidden.sun_path, sizeof hidden.sun_path, "%s/.%d", directory, (int) getpid ());
+  (void) unlink (hidden.sun_path);
+  if (!forwarder_listen (self, (const struct sockaddr *) &hidden, sizeof hidden, address->sun_path, error))
+    return FALSE;
+  if (rename (hidden.sun_path, address->sun_path) == 0)
+    return TRUE;
+  teesql_fail (error, TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "socket-directory", "%s: %s", address->sun_path, g_strerror (errno));
+  (void) unlink (hidden.sun_path);
+  close (self->listen_fd);
+  self->listen_fd = -1;
+  return FALSE;
 }
 
 gboolean
@@ -270,8 +289,7 @@ teesql_forwarder_listen_unix (TeesqlForwarder *self, const char *directory, GErr
       return FALSE;
     }
   g_strlcpy (address.sun_path, path, sizeof address.sun_path);
-  if (!check_directory (directory, error) || !remove_stale (&address, error) ||
-      !forwarder_listen (self, (const struct sockaddr *) &address, sizeof address, path, error))
+  if (!check_directory (directory, error) || !check_stale (&address, error) || !forwarder_listen_at (self, &address, directory, error))
     return FALSE;
   self->socket_path = g_steal_pointer (&path);
   self->host = g_strdup (directory);
