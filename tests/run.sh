@@ -4,7 +4,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export TEESQL_FULL=0
-[ "${1:-}" = --full ] && TEESQL_FULL=1
+case ${1:-} in
+  '') ;;
+  --full) TEESQL_FULL=1 ;;
+  *) sed -n '2,3s/^# \{0,1\}//p' "$0"; [ "$1" = --help ] && exit 0; exit 2 ;;
+esac
 data/install-dependencies.sh test || exit 1
 
 if ! TEESQL_PG_BINDIR=$(data/get-postgresql.sh); then

@@ -2,6 +2,7 @@
 
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
+#include "policy/teesql-claims-text.h"
 #include "ratls/teesql-event-log.h"
 
 #include <gnutls/gnutls.h>
@@ -361,12 +362,15 @@ print_claims (const TeesqlCliEvidence *self)
     { "PPID", TEESQL_FIELD_PPID },
   };
   g_autofree char *advisories = g_strjoinv (" ", (char **) teesql_claims_get_advisory_ids (self->claims));
+  g_autofree char *platform = teesql_claims_platform_to_text (self->claims);
 
   print_row ("TCB status", teesql_tcb_status_to_text (teesql_claims_get_tcb_status (self->claims)));
   print_row ("advisories", advisories[0] != '\0' ? advisories : "none");
   print_row ("debug", is_debug (self->claims) ? "yes" : "no");
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     print_field (self, rows[i].label, rows[i].field);
+  if (platform != NULL)
+    print_row ("platform", platform); /* the form of allowed-platform */
 }
 
 static void
