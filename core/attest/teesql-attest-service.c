@@ -691,12 +691,6 @@ teesql_attest_service_get_n_in_flight (TeesqlAttestService *self)
   return g_hash_table_size (self->flights);
 }
 
-guint
-teesql_attest_service_get_cache_size (TeesqlAttestService *self)
-{
-  return teesql_verdict_cache_get_size (self->cache);
-}
-
 static void
 teesql_attest_service_dispose (GObject *object)
 {

@@ -398,12 +398,6 @@ teesql_stream_handshake (TeesqlStream *self, GError **error)
     }
 }
 
-gboolean
-teesql_stream_is_tls (const TeesqlStream *self)
-{
-  return self->tls != NULL;
-}
-
 GBytes *
 teesql_stream_dup_peer_leaf (TeesqlStream *self)
 {

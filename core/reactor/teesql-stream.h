@@ -79,7 +79,6 @@ gssize teesql_stream_peek (TeesqlStream *self, guint8 *out, gsize size);
  */
 gboolean teesql_stream_start_tls (TeesqlStream *self, const TeesqlTlsOptions *options, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 TeesqlIo teesql_stream_handshake (TeesqlStream *self, GError **error);
-gboolean teesql_stream_is_tls (const TeesqlStream *self);
 GBytes *teesql_stream_dup_peer_leaf (TeesqlStream *self) G_GNUC_WARN_UNUSED_RESULT; /* (nullable) DER */
 char *teesql_stream_describe_tls (TeesqlStream *self) G_GNUC_WARN_UNUSED_RESULT;
 

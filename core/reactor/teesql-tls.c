@@ -305,11 +305,3 @@ teesql_tls_describe (TeesqlTls *self)
   gnutls_free (description);
   return copy;
 }
-
-gboolean
-teesql_tls_get_alpn (TeesqlTls *self)
-{
-  gnutls_datum_t protocol;
-
-  return gnutls_alpn_get_selected_protocol (self->session, &protocol) == 0;
-}

@@ -56,7 +56,6 @@ GError *teesql_tls_error_new (TeesqlTls *self, int code) G_GNUC_WARN_UNUSED_RESU
 gboolean teesql_tls_is_acceptable (TeesqlTls *self, GError **error) G_GNUC_WARN_UNUSED_RESULT; /* after the handshake */
 GBytes *teesql_tls_dup_peer_leaf (TeesqlTls *self) G_GNUC_WARN_UNUSED_RESULT;                  /* (nullable) */
 char *teesql_tls_describe (TeesqlTls *self) G_GNUC_WARN_UNUSED_RESULT;
-gboolean teesql_tls_get_alpn (TeesqlTls *self); /* `postgresql` was agreed on */
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlTls, teesql_tls_free)
 G_END_DECLS

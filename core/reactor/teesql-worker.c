@@ -297,12 +297,6 @@ teesql_worker_free (TeesqlWorker *self)
   g_free (self);
 }
 
-guint
-teesql_worker_get_index (const TeesqlWorker *self)
-{
-  return self->index;
-}
-
 GMainContext *
 teesql_worker_get_context (TeesqlWorker *self)
 {

@@ -63,7 +63,6 @@ void teesql_worker_stop (TeesqlWorker *self);
  * after the stop, when nothing is watched any more
  */
 void teesql_worker_free (TeesqlWorker *self);
-guint teesql_worker_get_index (const TeesqlWorker *self);
 GMainContext *teesql_worker_get_context (TeesqlWorker *self);
 gboolean teesql_worker_is_current (const TeesqlWorker *self); /* are we on its thread? */
 /**

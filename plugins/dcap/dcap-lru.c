@@ -90,9 +90,3 @@ dcap_lru_put (DcapLru *self, const guint8 digest[32], gpointer value)
   g_hash_table_insert (self->entries, entry->key, entry);
   g_queue_push_head_link (&self->order, &entry->link);
 }
-
-guint
-dcap_lru_size (DcapLru *self)
-{
-  return g_hash_table_size (self->entries);
-}

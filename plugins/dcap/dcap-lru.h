@@ -16,6 +16,5 @@ void dcap_lru_free (DcapLru *self);
 gpointer dcap_lru_get (DcapLru *self, const guint8 digest[32]);
 /* @value: (transfer full) */
 void dcap_lru_put (DcapLru *self, const guint8 digest[32], gpointer value);
-guint dcap_lru_size (DcapLru *self);
 
 G_END_DECLS
