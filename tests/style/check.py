@@ -9,8 +9,8 @@ import sys
 
 ROOT = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else ".")
 FLOORS = [
-    ["base"], ["sdk"], ["plugin", "config", "status", "ratls", "pgwire", "reactor"], ["policy", "keys"],
-    ["attest", "postgres", "volume"], ["proxy", "backup"], ["http", "dbus"], ["daemon", "cli"],
+    ["base"], ["sdk"], ["plugin", "config", "status", "ratls", "pgwire", "reactor"], ["policy", "keys", "seal"],
+    ["attest", "postgres", "volume", "storage"], ["proxy", "backup"], ["http", "dbus", "control"], ["daemon", "cli"],
 ]
 LEVEL = {area: level for level, areas in enumerate(FLOORS) for area in areas}
 # beside the floors: the simulator stands next to attest and nobody includes it; the loader reads the configuration
