@@ -46,6 +46,7 @@ DEFINE_DOMAIN (TeesqlPluginError, teesql_plugin_error)
 DEFINE_DOMAIN (TeesqlAttestError, teesql_attest_error)
 DEFINE_DOMAIN (TeesqlProtocolError, teesql_protocol_error)
 DEFINE_DOMAIN (TeesqlPostgresError, teesql_postgres_error)
+DEFINE_DOMAIN (TeesqlBackupError, teesql_backup_error)
 /* clang-format on */
 #pragma GCC diagnostic pop
 
@@ -59,6 +60,7 @@ static const struct
   { teesql_parse_error_quark, teesql_parse_error_get_private },       { teesql_config_error_quark, teesql_config_error_get_private },
   { teesql_plugin_error_quark, teesql_plugin_error_get_private },     { teesql_attest_error_quark, teesql_attest_error_get_private },
   { teesql_protocol_error_quark, teesql_protocol_error_get_private }, { teesql_postgres_error_quark, teesql_postgres_error_get_private },
+  { teesql_backup_error_quark, teesql_backup_error_get_private },
 };
 
 static ErrorDetails *

@@ -74,6 +74,8 @@ is_named (Check *check, const char *kind, const char *name)
 {
   if (g_str_equal (kind, "verifier"))
     return g_strv_contains (teesql_config_get_list (check->config, "teesql", "verifiers"), name);
+  if (g_str_equal (kind, "storage"))
+    return g_strv_contains (teesql_config_get_list (check->config, "backup", "storages"), name);
   if (g_str_equal (kind, "policy"))
     {
       if (check->config->kind == TEESQL_CONFIG_POLICY)
@@ -234,8 +236,10 @@ check_daemon (Check *check)
       g_strdup_printf (".s.PGSQL.%" G_GINT64_FORMAT, teesql_config_get_integer (check->config, "postgresql", "port"));
 
   check_instances (check, "kms", "name it in [teesql] kms");
+  check_instances (check, "storage", "name it in [backup] storages");
   check_roles (check);
   check_listeners (check);
+  check_twice (check, "backup", "storages");
   check_twice (check, "proxy", "listen");
   check_twice (check, "http", "listen");
   check_twice (check, "postgresql", "databases");

@@ -5,6 +5,7 @@
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
 #include "config/teesql-config-unit.h"
+#include "config/teesql-schedule.h"
 
 #include <string.h>
 
@@ -261,9 +262,18 @@ fits (const TeesqlOption *option, const char *text)
     case TEESQL_OPTION_WORD:
     case TEESQL_OPTION_SCRAM_VERIFIER:
     case TEESQL_OPTION_REFERENCE:
+    case TEESQL_OPTION_SCHEDULE:
     default:
       return FALSE;
     }
+}
+
+static gboolean
+check_schedule (const char *text, GError **error)
+{
+  TeesqlSchedule schedule = { 0 };
+
+  return teesql_schedule_parse (text, &schedule, error);
 }
 
 static gboolean
@@ -303,6 +313,8 @@ teesql_config_form_check (const TeesqlOption *option, const char *text, char **o
     good = check_verifier (text, error);
   else if (option->type == TEESQL_OPTION_REFERENCE)
     good = teesql_config_check_reference (text, (option->flags & TEESQL_OPTION_KMS) != 0, error);
+  else if (option->type == TEESQL_OPTION_SCHEDULE)
+    good = check_schedule (text, error);
   else
     good = fits (option, text) || wrong_form (option, text, error);
   if (good)

@@ -72,6 +72,8 @@ dup_bare_form (const TeesqlOption *option)
     case TEESQL_OPTION_REFERENCE:
       return g_strdup ((option->flags & TEESQL_OPTION_KMS) != 0 ? "credential:NAME, file:/PATH, env:NAME or kms:PATH"
                                                                 : "credential:NAME, file:/PATH or env:NAME");
+    case TEESQL_OPTION_SCHEDULE:
+      return g_strdup ("daily HH:MM, Sun HH:MM, monthly DAY HH:MM, hourly :MM or every 6h, in UTC");
     case TEESQL_OPTION_INTEGER:
     case TEESQL_OPTION_PERCENT:
     case TEESQL_OPTION_DURATION:

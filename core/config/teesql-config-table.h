@@ -34,6 +34,7 @@ typedef enum
   TEESQL_OPTION_BASE64, /* of exactly `max` bytes */
   TEESQL_OPTION_SCRAM_VERIFIER,
   TEESQL_OPTION_REFERENCE, /* where a secret lies */
+  TEESQL_OPTION_SCHEDULE,  /* `daily 02:00`, see teesql-schedule.h */
 } TeesqlOptionType;
 
 typedef enum

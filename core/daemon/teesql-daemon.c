@@ -356,7 +356,8 @@ static void
 publish_facts (TeesqlDaemon *self)
 {
   for (guint i = 0; i < TEESQL_N_COMPONENTS; i++)
-    teesql_status_set_component (self->status, i, TEESQL_HEALTH_STARTING, NULL, NULL);
+    if (i != TEESQL_COMPONENT_BACKUP || teesql_config_get_list (self->config, "backup", "storages")[0] != NULL)
+      teesql_status_set_component (self->status, i, TEESQL_HEALTH_STARTING, NULL, NULL);
   teesql_status_set_component (self->status, TEESQL_COMPONENT_CONFIG, TEESQL_HEALTH_OK, NULL, NULL);
   teesql_status_set_fact (self->status, "cluster", teesql_config_get_string (self->config, "teesql", "cluster"));
   teesql_status_set_fact (self->status, "node", teesql_config_get_string (self->config, "teesql", "node"));

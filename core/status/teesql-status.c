@@ -16,12 +16,20 @@ typedef struct
   char *message;
 } Notice;
 
+typedef struct
+{
+  char *storage;
+  TeesqlBackupFacts facts;
+  char *texts[5]; /* what the facts point to */
+} Repository;
+
 struct _TeesqlStatus
 {
   GObject parent_instance;
   GMutex lock; /* of everything but counters and gauges */
   Component components[TEESQL_N_COMPONENTS];
   GPtrArray *notices;    /* Notice */
+  GPtrArray *backups;    /* Repository */
   GPtrArray *taints;     /* char * */
   GPtrArray *fact_names; /* in order of first publication */
   GHashTable *facts;
@@ -39,9 +47,9 @@ static const char *const health_names[] = {
 };
 
 static const char *const component_names[TEESQL_N_COMPONENTS] = {
-  [TEESQL_COMPONENT_CONFIG] = "config",     [TEESQL_COMPONENT_CLOCK] = "clock", [TEESQL_COMPONENT_IDENTITY] = "identity",
-  [TEESQL_COMPONENT_VERIFIER] = "verifier", [TEESQL_COMPONENT_KMS] = "kms",     [TEESQL_COMPONENT_POSTGRES] = "postgres",
-  [TEESQL_COMPONENT_PROXY] = "proxy",
+  [TEESQL_COMPONENT_CONFIG] = "config",     [TEESQL_COMPONENT_CLOCK] = "clock",   [TEESQL_COMPONENT_IDENTITY] = "identity",
+  [TEESQL_COMPONENT_VERIFIER] = "verifier", [TEESQL_COMPONENT_KMS] = "kms",       [TEESQL_COMPONENT_POSTGRES] = "postgres",
+  [TEESQL_COMPONENT_PROXY] = "proxy",       [TEESQL_COMPONENT_BACKUP] = "backup",
 };
 
 static const char *const counter_names[TEESQL_N_COUNTERS] = {
@@ -60,6 +68,13 @@ static const char *const counter_names[TEESQL_N_COUNTERS] = {
   [TEESQL_COUNTER_VERIFICATIONS] = "verifications",
   [TEESQL_COUNTER_QUOTES] = "quotes",
   [TEESQL_COUNTER_IDENTITY_RENEWALS] = "identity_renewals",
+  [TEESQL_COUNTER_BACKUPS] = "backups",
+  [TEESQL_COUNTER_BACKUPS_FAILED] = "backups_failed",
+  [TEESQL_COUNTER_WAL_BYTES] = "wal_bytes",
+  [TEESQL_COUNTER_WAL_SEGMENTS] = "wal_segments",
+  [TEESQL_COUNTER_WAL_GAPS] = "wal_gaps",
+  [TEESQL_COUNTER_STORAGE_RETRIES] = "storage_retries",
+  [TEESQL_COUNTER_STORAGE_RESTARTS] = "storage_restarts",
 };
 
 static const char *const gauge_names[TEESQL_N_GAUGES] = {
@@ -67,6 +82,17 @@ static const char *const gauge_names[TEESQL_N_GAUGES] = {
   [TEESQL_GAUGE_PENDING] = "pending",
   [TEESQL_GAUGE_BUFFER_BYTES] = "buffer_bytes",
 };
+
+static void
+repository_free (gpointer data)
+{
+  Repository *repository = data;
+
+  g_free (repository->storage);
+  for (guint i = 0; i < G_N_ELEMENTS (repository->texts); i++)
+    g_free (repository->texts[i]);
+  g_free (repository);
+}
 
 static void
 notice_free (gpointer data)
@@ -363,6 +389,53 @@ render_numbers (TeesqlStatus *self, JsonBuilder *builder)
 }
 
 static void
+add_number (JsonBuilder *builder, const char *name, gint64 value, gboolean known)
+{
+  json_builder_set_member_name (builder, name);
+  if (known)
+    json_builder_add_int_value (builder, value);
+  else
+    json_builder_add_null_value (builder);
+}
+
+static void
+render_repository (JsonBuilder *builder, const TeesqlBackupFacts *facts)
+{
+  json_builder_begin_object (builder);
+  add_text (builder, "state", facts->state);
+  add_text (builder, "running", facts->running);
+  add_text (builder, "problem", facts->problem);
+  add_number (builder, "backups", facts->n_backups, TRUE);
+  add_number (builder, "last_backup", facts->last_backup_unix, facts->last_backup_unix != 0);
+  add_number (builder, "last_full", facts->last_full_unix, facts->last_full_unix != 0);
+  add_number (builder, "oldest_restorable", facts->oldest_restorable_unix, facts->oldest_restorable_unix != 0);
+  add_number (builder, "wal_lag_bytes", (gint64) facts->wal_lag_bytes, TRUE);
+  add_number (builder, "wal_lag_ms", (gint64) facts->wal_lag_ms, TRUE);
+  add_number (builder, "timeline", facts->timeline, facts->timeline != 0);
+  add_number (builder, "durable_lsn", (gint64) facts->durable_lsn, facts->durable_lsn != 0);
+  add_number (builder, "gaps", facts->gaps, TRUE);
+  add_text (builder, "lineage", facts->lineage);
+  add_number (builder, "head_sequence", facts->head_sequence, facts->head_sequence != 0);
+  add_text (builder, "head_digest", facts->head_digest);
+  json_builder_end_object (builder);
+}
+
+static void
+render_backups (TeesqlStatus *self, JsonBuilder *builder)
+{
+  json_builder_set_member_name (builder, "backups");
+  json_builder_begin_object (builder);
+  for (guint i = 0; i < self->backups->len; i++)
+    {
+      const Repository *repository = g_ptr_array_index (self->backups, i);
+
+      json_builder_set_member_name (builder, repository->storage);
+      render_repository (builder, &repository->facts);
+    }
+  json_builder_end_object (builder);
+}
+
+static void
 render_facts (TeesqlStatus *self, JsonBuilder *builder)
 {
   json_builder_set_member_name (builder, "facts");
@@ -395,11 +468,55 @@ teesql_status_render_json (TeesqlStatus *self)
   render_components (self, builder);
   render_lists (self, builder);
   render_facts (self, builder);
+  render_backups (self, builder);
   g_mutex_unlock (&self->lock);
   render_numbers (self, builder);
   json_builder_end_object (builder);
   root = json_builder_get_root (builder);
   return json_to_string (root, FALSE);
+}
+
+/* --- repositories */
+
+/* The texts of @facts become copies that @self owns. */
+static Repository *
+repository_new (const char *storage, const TeesqlBackupFacts *facts)
+{
+  Repository *self = g_new0 (Repository, 1);
+  const char **texts[] = { &self->facts.head_digest, &self->facts.lineage, &self->facts.state, &self->facts.running, &self->facts.problem };
+
+  G_STATIC_ASSERT (G_N_ELEMENTS (texts) == G_N_ELEMENTS (self->texts));
+  self->storage = g_strdup (storage);
+  self->facts = *facts;
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    *texts[i] = self->texts[i] = g_strdup (*texts[i]);
+  return self;
+}
+
+static gboolean
+is_of_storage (gconstpointer repository, gconstpointer storage)
+{
+  return g_str_equal (((const Repository *) repository)->storage, storage);
+}
+
+void
+teesql_status_set_backup (TeesqlStatus *self, const char *storage, const TeesqlBackupFacts *facts)
+{
+  Repository *repository = NULL;
+  guint index = 0;
+
+  g_return_if_fail (TEESQL_IS_STATUS (self));
+
+  repository = repository_new (storage, facts);
+  g_mutex_lock (&self->lock);
+  if (g_ptr_array_find_with_equal_func (self->backups, storage, is_of_storage, &index))
+    {
+      repository_free (self->backups->pdata[index]);
+      self->backups->pdata[index] = repository;
+    }
+  else
+    g_ptr_array_add (self->backups, repository);
+  g_mutex_unlock (&self->lock);
 }
 
 /* --- object */
@@ -415,6 +532,7 @@ teesql_status_finalize (GObject *object)
       g_free (self->components[i].message);
     }
   g_ptr_array_unref (self->notices);
+  g_ptr_array_unref (self->backups);
   g_ptr_array_unref (self->taints);
   g_ptr_array_unref (self->fact_names);
   g_hash_table_unref (self->facts);
@@ -433,6 +551,7 @@ teesql_status_init (TeesqlStatus *self)
 {
   g_mutex_init (&self->lock);
   self->notices = g_ptr_array_new_with_free_func (notice_free);
+  self->backups = g_ptr_array_new_with_free_func (repository_free);
   self->taints = g_ptr_array_new_with_free_func (g_free);
   self->fact_names = g_ptr_array_new_with_free_func (g_free);
   self->facts = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);

@@ -27,6 +27,7 @@ typedef enum {
   TEESQL_COMPONENT_KMS,
   TEESQL_COMPONENT_POSTGRES,
   TEESQL_COMPONENT_PROXY,
+  TEESQL_COMPONENT_BACKUP, /* only where `[backup] storages` names one */
   TEESQL_N_COMPONENTS
 } TeesqlComponent;
 
@@ -46,12 +47,56 @@ typedef enum {
   TEESQL_COUNTER_VERIFICATIONS,
   TEESQL_COUNTER_QUOTES,
   TEESQL_COUNTER_IDENTITY_RENEWALS,
+  TEESQL_COUNTER_BACKUPS,
+  TEESQL_COUNTER_BACKUPS_FAILED,
+  TEESQL_COUNTER_WAL_BYTES,    /* made durable, before compression */
+  TEESQL_COUNTER_WAL_SEGMENTS,
+  TEESQL_COUNTER_WAL_GAPS,
+  TEESQL_COUNTER_STORAGE_RETRIES,
+  TEESQL_COUNTER_STORAGE_RESTARTS, /* of a storage host */
   TEESQL_N_COUNTERS
 } TeesqlCounter;
 
 typedef enum { TEESQL_GAUGE_SESSIONS, TEESQL_GAUGE_PENDING, TEESQL_GAUGE_BUFFER_BYTES, TEESQL_N_GAUGES } TeesqlGauge;
 
+/**
+ * TeesqlBackupFacts:
+ * @last_backup_unix: when the newest base backup finished; 0: none
+ * @oldest_restorable_unix: earliest moment that can be restored: the end of the oldest backup that WAL reaches from; 0: none
+ * @wal_lag_ms: age of the oldest WAL that is not durable yet
+ * @head_sequence: of the newest catalog record
+ * @state: `starting`, `streaming`, `waiting`, `refused`, `stopped`
+ * @running: (nullable): what runs now: `full 42 %`
+ * @problem: (nullable): what is being waited for, or why it was refused
+ *
+ * one repository, for /health, `teesql status` and metrics
+ */
+typedef struct {
+  gint64 last_backup_unix;
+  gint64 last_full_unix;
+  gint64 oldest_restorable_unix;
+  guint64 wal_lag_bytes;
+  guint64 wal_lag_ms;
+  guint64 durable_lsn;
+  guint32 timeline;
+  guint32 n_backups;
+  guint32 gaps;
+  guint64 head_sequence;
+  const char *head_digest; /* (nullable): 64 lower hex */
+  const char *lineage;     /* (nullable) */
+  const char *state;
+  const char *running;
+  const char *problem;
+} TeesqlBackupFacts;
+
 TeesqlStatus *teesql_status_new (void);
+/**
+ * teesql_status_set_backup:
+ * @storage: instance name of the storage
+ *
+ * replaces what was known of this repository; copied
+ */
+void teesql_status_set_backup (TeesqlStatus *self, const char *storage, const TeesqlBackupFacts *facts);
 /**
  * teesql_status_set_component:
  * @reason: (nullable): stable id such as `agent-socket-exposed`; %NULL when all is well
@@ -89,7 +134,7 @@ gboolean teesql_status_has_started (TeesqlStatus *self); /* no component is STAR
 /**
  * teesql_status_render_json:
  *
- * Returns: (transfer full): `{"schema":1,"status":"ok|degraded|failed|starting","reason":…,"taints":[…],"components":{…},"notices":[…],"facts":{…},"counters":{…},"gauges":{…}}`
+ * Returns: (transfer full): `{"schema":1,"status":"ok|degraded|failed|starting","reason":…,"taints":[…],"components":{…},"notices":[…],"facts":{…},"counters":{…},"gauges":{…},"backups":{"STORAGE":{…}}}`
  */
 char *teesql_status_render_json (TeesqlStatus *self) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -16,7 +16,7 @@ LEVEL = {area: level for level, areas in enumerate(FLOORS) for area in areas}
 # beside the floors: the simulator stands next to attest and nobody includes it; the loader reads the configuration
 SIDEWAYS = {("plugin", "config")}
 LEVEL["simulator"] = LEVEL["attest"]
-PURE = {"pgwire", "ratls", "policy"}
+PURE = {"pgwire", "ratls", "policy", "seal"}
 MAX_FILE, MAX_FUNCTION = 800, 120
 
 

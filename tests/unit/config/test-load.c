@@ -93,7 +93,7 @@ test_unknown (void)
 static void
 test_later (void)
 {
-  refused (BASE "[backup]\nstorages = a\n", "teesqld.conf:3: [backup]: unknown group\nhint: backups are not in this version yet");
+  refused (BASE "[volume]\ndevice = /dev/x\n", "teesqld.conf:3: [volume]: unknown group\nhint: the data volume is not in this version yet");
   refused (BASE "[http]\nattestation-share = 1s\n",
            "teesqld.conf:4: [http] attestation-share: unknown key\nhint: /attestation is not in this version yet");
   refused (BASE "[postgresql]\nmode = managed\n",

@@ -1,0 +1,89 @@
+#pragma once
+#include "backup/teesql-head.h"
+
+G_BEGIN_DECLS
+
+/**
+ * TeesqlCatalog:
+ *
+ * the chain of records of one lineage in one repository, and the head beside it. Opening it compares both directions; every change is a new
+ * record, stored under the next sequence number only if nobody else has taken it. Thread safe, blocking: the WAL thread and the backup
+ * thread share it.
+ */
+#define TEESQL_TYPE_CATALOG (teesql_catalog_get_type ())
+G_DECLARE_FINAL_TYPE (TeesqlCatalog, teesql_catalog, TEESQL, CATALOG, GObject)
+
+/**
+ * TeesqlCatalogOptions:
+ * @head_path: (nullable): %NULL for readers (restore, list) that have no head of their own
+ * @head_key: (nullable): teesql_head_derive_key()
+ * @system_identifier: of the running cluster; 0 for readers
+ */
+typedef struct
+{
+  TeesqlRepository *repository;
+  const char *head_path;
+  TeesqlSecret *head_key;
+  const char *cluster;
+  const char *node;
+  guint64 system_identifier;
+  guint32 segment_size;
+} TeesqlCatalogOptions;
+
+/**
+ * teesql_catalog_open:
+ *
+ * the writer's way: finds the lineage of the head, verifies the chain from the head's record to the newest, adopts a pending record.
+ * Without a head, or behind a `restored` mark (teesql_catalog_mark_restored()), begins a lineage of the next generation.
+ *
+ * Returns: (transfer full) (nullable): %NULL with REFUSED in #TEESQL_BACKUP_ERROR, each with a hint that names `teesql backup accept`:
+ *   `repository-behind` (it was rolled back, or records were deleted), `repository-ahead` (our volume was rolled back, or another node
+ * writes), `repository-forked` (neither extends the other), `catalog-broken` (a record of the chain is missing or not what the next one
+ * names), `head-absent` (this cluster id has lineages there and we know nothing of them), `foreign-cluster` (system identifier),
+ * `kms-key-changed`
+ */
+TeesqlCatalog *teesql_catalog_open (const TeesqlCatalogOptions *options, GCancellable *cancellable, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_catalog_read:
+ * @lineage: (nullable): %NULL: that of the highest generation; two of them are REFUSED `lineage-ambiguous`, and the message names both
+ *
+ * the reader's way: newest record that an unbroken chain leads to. Changes nothing.
+ */
+TeesqlCatalog *teesql_catalog_read (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, GCancellable *cancellable,
+                                    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* what an operator decided: the next open begins a new lineage whose parent is the newest verified record there
+ * (`STATE/backup/STORAGE/accept`) */
+gboolean teesql_catalog_mark_restored (const char *head_path, const TeesqlLineage *parent, guint64 sequence, const guint8 digest[32],
+                                       GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+TeesqlCatalogRecord *teesql_catalog_dup_record (TeesqlCatalog *self) G_GNUC_WARN_UNUSED_RESULT; /* as of now, with what is not yet stored */
+const TeesqlLineage *teesql_catalog_get_lineage (TeesqlCatalog *self);
+TeesqlRepository *teesql_catalog_get_repository (TeesqlCatalog *self);
+void teesql_catalog_get_head (TeesqlCatalog *self, TeesqlHead *out);
+
+/**
+ * teesql_catalog_add_backup: stores a record at once
+ */
+gboolean teesql_catalog_add_backup (TeesqlCatalog *self, TeesqlBackup *backup, GCancellable *cancellable, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_catalog_note_wal:
+ *
+ * [start, end) is durable in the store: kept in the head at once (fsynced), in a record with the next one. Call before the server is told
+ * that it may forget the WAL.
+ */
+gboolean teesql_catalog_note_wal (TeesqlCatalog *self, guint32 timeline, guint64 start_lsn, guint64 end_lsn, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/* stores a record if something was noted since the last one; called every minute, at a timeline switch and at the end */
+gboolean teesql_catalog_flush (TeesqlCatalog *self, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_catalog_add_epoch (TeesqlCatalog *self, guint32 epoch, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_catalog_remove:
+ * @backups: (element-type TeesqlBackup): leave the catalog first, in one record; their objects are removed after that
+ * @wal_before: (nullable): per timeline of the array, WAL before end_lsn leaves too
+ */
+gboolean teesql_catalog_remove (TeesqlCatalog *self, GPtrArray *backups, const GArray *wal_before, GCancellable *cancellable,
+                                GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+G_END_DECLS
