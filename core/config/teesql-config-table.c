@@ -39,6 +39,7 @@ static const TeesqlOptionGroup groups[] = {
   { "attester:", BOTH, TRUE, "Where evidence comes from. The keys are options of the plugin." },
   { "kms:", DAEMON, TRUE, "Where keys come from. The keys are options of the plugin." },
   { "verifier:", BOTH, TRUE, "Who checks a peer's evidence. The keys are options of the plugin." },
+  { "storage:", DAEMON, TRUE, "Where sealed backups go. The keys are options of the plugin, which runs in a confined process of its own." },
   { "policy:", POLICIES, FALSE,
     "Which peers are accepted: `clients` in the daemon's file, `server` in the forwarder's. Firmware, system, application and keys "
     "must each be settled by a list or by the word `any`; one that is missing or empty refuses everybody." },
@@ -87,6 +88,8 @@ static const TeesqlOption options[] = {
   { "kms:", "plugin", DAEMON, TEESQL_OPTION_INSTANCE, RESTART | DIGEST, 0, 0, NULL, NULL,
     "Module that makes it. Without it the NAME of the group." },
   { "verifier:", "plugin", BOTH, TEESQL_OPTION_INSTANCE, RESTART | DIGEST, 0, 0, NULL, NULL,
+    "Module that makes it. Without it the NAME of the group." },
+  { "storage:", "plugin", DAEMON, TEESQL_OPTION_INSTANCE, RESTART | DIGEST, 0, 0, NULL, NULL,
     "Module that makes it. Without it the NAME of the group." },
 
   { "policy:", "allowed-mrtd", POLICIES, TEESQL_OPTION_HEX, PIN, 0, 96, NULL, NULL, "Firmware: MRTD." },
@@ -263,7 +266,6 @@ static const TeesqlOption options[] = {
 };
 
 static const TeesqlOptionLater later[] = {
-  { "storage:", NULL, "backups, and with them storages, are not in this version yet" },
   { "volume", NULL, "the data volume is not in this version yet" },
   { "dbus", NULL, "D-Bus is not in this version yet" },
   { "verifier:", "when-unavailable", "in this version a verifier that cannot be asked always refuses" },
