@@ -1,0 +1,42 @@
+#pragma once
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * TeesqlStorePool:
+ *
+ * buffers of one size that are used again and again. A buffer goes back when nobody holds it any more, on whatever thread that is; what a
+ * call was given up with stays whole until the storage lets go of it.
+ */
+typedef struct _TeesqlStorePool TeesqlStorePool;
+
+/**
+ * TeesqlStoreBuffer:
+ * @filled: bytes in it that mean something
+ * @taken: of them, by its reader
+ */
+typedef struct
+{
+  guint8 *data;
+  gsize capacity;
+  gsize filled;
+  gsize taken;
+  /*< private >*/
+  TeesqlStorePool *pool;
+  gatomicrefcount refs;
+} TeesqlStoreBuffer;
+
+TeesqlStorePool *teesql_store_pool_new (gsize buffer_size, guint keep) G_GNUC_WARN_UNUSED_RESULT;
+TeesqlStorePool *teesql_store_pool_ref (TeesqlStorePool *self);
+void teesql_store_pool_unref (TeesqlStorePool *self);
+TeesqlStoreBuffer *teesql_store_pool_take (TeesqlStorePool *self) G_GNUC_WARN_UNUSED_RESULT;
+
+TeesqlStoreBuffer *teesql_store_buffer_ref (TeesqlStoreBuffer *self);
+void teesql_store_buffer_unref (TeesqlStoreBuffer *self);
+/* (transfer full): what is filled; holds a reference */
+GBytes *teesql_store_buffer_as_bytes (TeesqlStoreBuffer *self) G_GNUC_WARN_UNUSED_RESULT;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlStorePool, teesql_store_pool_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlStoreBuffer, teesql_store_buffer_unref)
+G_END_DECLS
