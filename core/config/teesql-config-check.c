@@ -230,6 +230,60 @@ check_listeners (Check *check)
 }
 
 static void
+check_external (Check *check)
+{
+  const TeesqlConfigGroup *settings = teesql_config_find_group (check->config, TEESQL_OPTION_SETTINGS_GROUP);
+
+  if (settings != NULL && settings->values->len > 0)
+    complain (check, TEESQL_OPTION_SETTINGS_GROUP, NULL,
+              "it belongs to [postgresql] mode = managed\nhint: an external server has its own postgresql.conf");
+}
+
+/* @folder is @other or lies above it: whoever owns the first decides over the second. */
+static gboolean
+holds (const char *folder, const char *other)
+{
+  gsize length = strlen (folder);
+
+  while (length > 1 && folder[length - 1] == '/')
+    length--;
+  return strncmp (folder, other, length) == 0 && (other[length] == '\0' || other[length] == '/' || length == 1);
+}
+
+static void
+check_managed (Check *check)
+{
+  const char *user = get (check, "postgresql", "user");
+  const char *host = get (check, "postgresql", "host");
+  const char *data = get (check, "postgresql", "data-directory");
+  static const char *const ours[] = { "state-directory", "runtime-directory" };
+
+  if (g_strcmp0 (user, "root") == 0)
+    complain (check, "postgresql", "user", "PostgreSQL refuses to run as root\nhint: name a user of its own, such as postgres");
+  if (host != NULL && host[0] != '/')
+    complain (check, "postgresql", "host", "a managed server has a unix socket only\nhint: name a folder, or leave the key out");
+  for (guint i = 0; i < G_N_ELEMENTS (ours); i++)
+    {
+      const char *folder = get (check, "teesql", ours[i]);
+      if (host != NULL && folder != NULL && holds (host, folder))
+        complain (check, "postgresql", "host", "[teesql] %s lies in it, and PostgreSQL's user will own it", ours[i]);
+      if (data != NULL && folder != NULL && holds (data, folder))
+        complain (check, "postgresql", "data-directory", "[teesql] %s lies in it, and PostgreSQL's user will own it", ours[i]);
+    }
+  if (data != NULL && host != NULL && (holds (data, host) || holds (host, data)))
+    complain (check, "postgresql", "host", "it and data-directory lie in each other");
+}
+
+static void
+check_postgresql (Check *check)
+{
+  if (g_strcmp0 (get (check, "postgresql", "mode"), "managed") == 0)
+    check_managed (check);
+  else
+    check_external (check);
+}
+
+static void
 check_daemon (Check *check)
 {
   g_autofree char *pg_socket =
@@ -243,6 +297,7 @@ check_daemon (Check *check)
   check_twice (check, "proxy", "listen");
   check_twice (check, "http", "listen");
   check_twice (check, "postgresql", "databases");
+  check_postgresql (check);
   check_socket_path (check, "teesql", "runtime-directory", "teesqld.sock");
   check_socket_path (check, "postgresql", "host", pg_socket);
   if (teesql_config_get_size (check->config, "proxy", "session-memory") > teesql_config_get_size (check->config, "proxy", "total-memory"))

@@ -36,6 +36,24 @@ dup_socket_directory (void)
   return g_build_filename (g_get_home_dir (), ".teesql", "run", NULL);
 }
 
+/* A managed server lives in our own folders. */
+static void
+add_managed_defaults (TeesqlConfig *self)
+{
+  const TeesqlConfigValue *state = teesql_config_effective (self, "teesql", "state-directory");
+  const TeesqlConfigValue *runtime = teesql_config_effective (self, "teesql", "runtime-directory");
+  const TeesqlConfigValue *mode = teesql_config_effective (self, "postgresql", "mode");
+  g_autofree char *data = NULL;
+  g_autofree char *socket = NULL;
+
+  if (mode == NULL || state == NULL || runtime == NULL || g_strcmp0 (mode->value, "managed") != 0)
+    return;
+  data = g_build_filename (state->value, "postgresql", NULL);
+  socket = g_build_filename (runtime->value, "postgresql", NULL);
+  add_default (self, "postgresql", "data-directory", data);
+  add_default (self, "postgresql", "host", socket);
+}
+
 void
 teesql_config_add_defaults (TeesqlConfig *self)
 {
@@ -57,4 +75,5 @@ teesql_config_add_defaults (TeesqlConfig *self)
   named = teesql_config_effective (self, "teesql", "node");
   if (named != NULL)
     add_default (self, "identity", "subject", named->value);
+  add_managed_defaults (self);
 }

@@ -43,6 +43,13 @@ is_role (const char *text)
   return strlen (text) <= 63 && (g_ascii_islower (*text) || *text == '_') && only_lower_of (text, "_");
 }
 
+/* as useradd takes it */
+static gboolean
+is_user (const char *text)
+{
+  return strlen (text) <= 32 && (g_ascii_islower (*text) || *text == '_') && only_lower_of (text, "_-.");
+}
+
 static gboolean
 is_path (const char *text)
 {
@@ -210,6 +217,29 @@ check_bounds (const TeesqlOption *option, gboolean parsed, gint64 number, const 
 }
 
 static gboolean
+is_setting_type (TeesqlOptionType type)
+{
+  return type == TEESQL_OPTION_SETTING_MEMORY || type == TEESQL_OPTION_SETTING_TIME || type == TEESQL_OPTION_SETTING_REAL;
+}
+
+/* The text goes to PostgreSQL as it stands; *out_number is for comparing. */
+static gboolean
+check_setting (const TeesqlOption *option, const char *text, gint64 *out_number, GError **error)
+{
+  double real = 0;
+  gboolean parsed = FALSE;
+
+  if (option->type == TEESQL_OPTION_SETTING_MEMORY)
+    parsed = teesql_unit_parse_setting_memory (text, out_number);
+  else if (option->type == TEESQL_OPTION_SETTING_TIME)
+    parsed = teesql_unit_parse_setting_time (text, out_number);
+  else
+    return (teesql_unit_parse_setting_real (text, &real) && real >= (double) option->min && real <= (double) option->max) ||
+           wrong_form (option, text, error);
+  return (parsed && *out_number >= option->min && *out_number <= option->max) || wrong_form (option, text, error);
+}
+
+static gboolean
 check_number (const TeesqlOption *option, const char *text, gint64 *out_number, GError **error)
 {
   gboolean parsed = FALSE;
@@ -238,6 +268,8 @@ fits (const TeesqlOption *option, const char *text)
       return strlen (text) <= 32 && g_ascii_islower (*text) && only_lower_of (text, "-");
     case TEESQL_OPTION_ROLE:
       return is_role (text);
+    case TEESQL_OPTION_USER:
+      return is_user (text);
     case TEESQL_OPTION_PATH:
       return is_path (text);
     case TEESQL_OPTION_SOCKET_FOLDER:
@@ -263,6 +295,9 @@ fits (const TeesqlOption *option, const char *text)
     case TEESQL_OPTION_SCRAM_VERIFIER:
     case TEESQL_OPTION_REFERENCE:
     case TEESQL_OPTION_SCHEDULE:
+    case TEESQL_OPTION_SETTING_MEMORY:
+    case TEESQL_OPTION_SETTING_TIME:
+    case TEESQL_OPTION_SETTING_REAL:
     default:
       return FALSE;
     }
@@ -309,6 +344,8 @@ teesql_config_form_check (const TeesqlOption *option, const char *text, char **o
   else if (option->type == TEESQL_OPTION_INTEGER || option->type == TEESQL_OPTION_PERCENT || option->type == TEESQL_OPTION_DURATION ||
            option->type == TEESQL_OPTION_SIZE)
     good = check_number (option, text, out_number, error);
+  else if (is_setting_type (option->type))
+    good = check_setting (option, text, out_number, error);
   else if (option->type == TEESQL_OPTION_SCRAM_VERIFIER)
     good = check_verifier (text, error);
   else if (option->type == TEESQL_OPTION_REFERENCE)

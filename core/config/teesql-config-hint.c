@@ -31,6 +31,8 @@ dup_range (const TeesqlOption *option)
     }
   if (option->type == TEESQL_OPTION_PERCENT)
     return g_strdup_printf ("percent, %" G_GINT64_FORMAT "%%..%" G_GINT64_FORMAT "%%", option->min, option->max);
+  if (option->type == TEESQL_OPTION_SETTING_REAL)
+    return g_strdup_printf ("number, %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT, option->min, option->max);
   if (option->max >= G_MAXUINT32)
     return g_strdup_printf ("integer, at least %" G_GINT64_FORMAT, option->min);
   return g_strdup_printf ("integer, %" G_GINT64_FORMAT "..%" G_GINT64_FORMAT, option->min, option->max);
@@ -47,6 +49,8 @@ dup_bare_form (const TeesqlOption *option)
       return g_strdup ("name");
     case TEESQL_OPTION_ROLE:
       return g_strdup ("role");
+    case TEESQL_OPTION_USER:
+      return g_strdup ("name of a system user");
     case TEESQL_OPTION_PATH:
       return g_strdup ("absolute path");
     case TEESQL_OPTION_SOCKET_FOLDER:
@@ -78,7 +82,12 @@ dup_bare_form (const TeesqlOption *option)
     case TEESQL_OPTION_PERCENT:
     case TEESQL_OPTION_DURATION:
     case TEESQL_OPTION_SIZE:
+    case TEESQL_OPTION_SETTING_REAL:
       return dup_range (option);
+    case TEESQL_OPTION_SETTING_MEMORY:
+      return g_strdup ("memory with its unit, as in 64kB, 128MB, 2GB");
+    case TEESQL_OPTION_SETTING_TIME:
+      return g_strdup ("time with its unit, as in 200ms, 30s, 5min, 1h, 1d");
     case TEESQL_OPTION_TEXT:
     default:
       return g_strdup ("text");

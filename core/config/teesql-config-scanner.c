@@ -3,6 +3,7 @@
 #include "config/teesql-config-scanner.h"
 
 #include "base/teesql-cursor.h"
+#include "config/teesql-config-table.h"
 
 #include <string.h>
 
@@ -178,7 +179,7 @@ scan_pair (Scan *scan, const char *line, gsize length)
       complain (scan, "%s: stands before the first [group]", key);
       return;
     }
-  if (!is_word (key, "-"))
+  if (!is_word (key, g_str_equal (scan->group, TEESQL_OPTION_SETTINGS_GROUP) ? "_" : "-"))
     {
       complain (scan, "[%s] %s: not a key\nhint: keys are lower case letters, digits and hyphens; there are no translated keys",
                 scan->group, key);

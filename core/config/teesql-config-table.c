@@ -20,6 +20,8 @@
 #define NARROW   (LIST | ANY | DIGEST)
 #define UNPROVED (LIST | ANY | TEESQL_OPTION_ONLY_ANY | DIGEST)
 
+#define SETTINGS TEESQL_OPTION_SETTINGS_GROUP
+
 #define SECOND ((gint64) 1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
@@ -27,6 +29,7 @@
 #define KIB    ((gint64) 1024)
 #define MIB    (1024 * KIB)
 #define GIB    (1024 * MIB)
+#define TIB    (1024 * GIB)
 
 /* Intel's words without Revoked, which no policy can accept (SR-9) */
 #define TCB_WORDS                                                                                                                          \
@@ -47,6 +50,9 @@ static const TeesqlOptionGroup groups[] = {
   { "auth", DAEMON, FALSE, "How clients prove a role's secret." },
   { "role:", DAEMON, FALSE, "A database role that clients may ask for." },
   { "postgresql", DAEMON, FALSE, "The server behind the proxy." },
+  { SETTINGS, DAEMON, FALSE,
+    "Settings of a managed PostgreSQL, in its own spelling and units. Only those listed here can be set; what decides who reaches the "
+    "server or its files is fixed." },
   { "http", DAEMON, FALSE, "Health and facts over plain HTTP." },
   { "backup", DAEMON, FALSE, "Sealed backups and WAL. Each storage is a repository of its own, with its own slot and catalog." },
   { "connect", CLIENT, FALSE, "The forwarder, `teesql connect`." },
@@ -178,10 +184,10 @@ static const TeesqlOption options[] = {
     "Another role whose secret, current or next, opens this one too." },
   { "role:", "max-sessions", DAEMON, TEESQL_OPTION_INTEGER, NONE, 1, 1000000, NULL, "none", "Sessions of this role." },
 
-  { "postgresql", "mode", DAEMON, TEESQL_OPTION_WORD, RESTART | DIGEST, 0, 0, "external", "external",
-    "`external`: the server runs already." },
+  { "postgresql", "mode", DAEMON, TEESQL_OPTION_WORD, RESTART | DIGEST, 0, 0, "external|managed", "external",
+    "`external`: the server runs already. `managed`: it is made, started, watched and stopped from here." },
   { "postgresql", "host", DAEMON, TEESQL_OPTION_SOCKET_FOLDER, RESTART | DIGEST, 0, 0, NULL, "/run/postgresql",
-    "Folder of the server's socket, or `127.0.0.1` or `::1`." },
+    "Folder of the server's socket, or `127.0.0.1` or `::1`. Managed: a folder, and without it `postgresql` in `runtime-directory`." },
   { "postgresql", "port", DAEMON, TEESQL_OPTION_INTEGER, RESTART | DIGEST, 1, 65535, NULL, "5432",
     "Its port, also part of the socket's name." },
   { "postgresql", "databases", DAEMON, TEESQL_OPTION_TEXT, LIST | DIGEST, 1, 63, NULL, "postgres",
@@ -191,7 +197,20 @@ static const TeesqlOption options[] = {
     "Its password." },
   { "postgresql", "provision", DAEMON, TEESQL_OPTION_BOOLEAN, DIGEST, 0, 0, NULL, "true", "Create and repair roles and grants at start." },
   { "postgresql", "data-directory", DAEMON, TEESQL_OPTION_PATH, RESTART, 0, 0, NULL, NULL,
-    "Where the server's files are, for its control data. Left out, control data are not reported." },
+    "Where the server's files are. Managed: without it `postgresql` in `state-directory`. External: only for its control data, which are "
+    "not reported without it." },
+  { "postgresql", "bin-directory", DAEMON, TEESQL_OPTION_PATH, RESTART, 0, 0, NULL, "/usr/lib/postgresql/17/bin",
+    "Managed: where `postgres` and `initdb` are. Neither they nor a folder above may be writable by others." },
+  { "postgresql", "user", DAEMON, TEESQL_OPTION_USER, RESTART, 0, 0, NULL, "postgres",
+    "Managed: whom PostgreSQL runs as where the daemon may choose; never root. Without that right it is the daemon's own user." },
+  { "postgresql", "stop-mode", DAEMON, TEESQL_OPTION_WORD, RESTART, 0, 0, "fast|smart|immediate", "fast",
+    "Managed: how PostgreSQL is stopped. `smart` waits for every session to end by itself." },
+  { "postgresql", "stop-timeout", DAEMON, TEESQL_OPTION_DURATION, RESTART, 1 * SECOND, 1 * HOUR, NULL, "60s",
+    "Managed: after this time `fast` becomes `immediate`, which the next start has to recover from." },
+  { "postgresql", "restart-backoff-max", DAEMON, TEESQL_OPTION_DURATION, RESTART, 1 * SECOND, 1 * HOUR, NULL, "30s",
+    "Managed: a server that crashes is started again, at once and then after a delay that doubles up to this." },
+
+#include "config/teesql-config-settings.inc"
 
   { "http", "listen", DAEMON, TEESQL_OPTION_ADDRESS, LIST | NONE | RESTART, 0, 0, NULL, "0.0.0.0:8080",
     "Where `/health` answers. Port 0 takes any free one; the log names it." },
@@ -270,11 +289,6 @@ static const TeesqlOptionLater later[] = {
   { "dbus", NULL, "D-Bus is not in this version yet" },
   { "verifier:", "when-unavailable", "in this version a verifier that cannot be asked always refuses" },
   { "http", "attestation-share", "/attestation is not in this version yet" },
-  { "postgresql", "bin-directory", "it belongs to mode = managed, which is not in this version yet" },
-  { "postgresql", "user", "it belongs to mode = managed, which is not in this version yet" },
-  { "postgresql", "stop-mode", "it belongs to mode = managed, which is not in this version yet" },
-  { "postgresql", "stop-timeout", "it belongs to mode = managed, which is not in this version yet" },
-  { "postgresql", "restart-backoff-max", "it belongs to mode = managed, which is not in this version yet" },
 };
 
 const TeesqlOption *

@@ -3,6 +3,9 @@
 
 G_BEGIN_DECLS
 
+/* Keys of this group are names of PostgreSQL, with underscores. */
+#define TEESQL_OPTION_SETTINGS_GROUP "postgresql-settings"
+
 /* Which files may carry an option. */
 typedef enum
 {
@@ -18,6 +21,7 @@ typedef enum
   TEESQL_OPTION_LABEL,    /* [a-z0-9-], at most `max` characters */
   TEESQL_OPTION_INSTANCE, /* NAME of [KIND:NAME] */
   TEESQL_OPTION_ROLE,     /* name of a database role */
+  TEESQL_OPTION_USER,     /* name of a system user */
   TEESQL_OPTION_PATH,
   TEESQL_OPTION_SOCKET_FOLDER, /* path or loopback address */
   TEESQL_OPTION_BOOLEAN,
@@ -35,6 +39,10 @@ typedef enum
   TEESQL_OPTION_SCRAM_VERIFIER,
   TEESQL_OPTION_REFERENCE, /* where a secret lies */
   TEESQL_OPTION_SCHEDULE,  /* `daily 02:00`, see teesql-schedule.h */
+  /* as PostgreSQL writes them */
+  TEESQL_OPTION_SETTING_MEMORY, /* `128MB`; min and max in bytes */
+  TEESQL_OPTION_SETTING_TIME,   /* `30s`; min and max in milliseconds */
+  TEESQL_OPTION_SETTING_REAL,   /* min and max as integers */
 } TeesqlOptionType;
 
 typedef enum
@@ -51,6 +59,7 @@ typedef enum
   TEESQL_OPTION_KMS = 1 << 9,      /* a reference that may be kms:PATH */
   TEESQL_OPTION_RESTART = 1 << 10, /* a reload keeps the old value */
   TEESQL_OPTION_DIGEST = 1 << 11,  /* the configuration digest covers it */
+  TEESQL_OPTION_SETTING = 1 << 12, /* PostgreSQL's own: named, spelled and documented there */
 } TeesqlOptionFlags;
 
 /**

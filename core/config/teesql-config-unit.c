@@ -1,5 +1,7 @@
 #include "config/teesql-config-unit.h"
 
+#include <string.h>
+
 typedef struct
 {
   const char *name;
@@ -9,6 +11,9 @@ typedef struct
 /* ascending, ends with a NULL name */
 static const Unit durations[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 } };
 static const Unit sizes[] = { { "B", 1 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 }, { NULL, 0 } };
+/* PostgreSQL's: kB is 1024 bytes there */
+static const Unit setting_memory[] = { { "B", 1 },        { "kB", 1 << 10 },          { "MB", 1 << 20 },
+                                       { "GB", 1 << 30 }, { "TB", (gint64) 1 << 40 }, { NULL, 0 } };
 static const Unit percents[] = { { "%", 1 }, { NULL, 0 } };
 static const Unit integers[] = { { "", 1 }, { NULL, 0 } };
 
@@ -64,6 +69,30 @@ gboolean
 teesql_unit_parse_size (const char *text, gint64 *out_bytes)
 {
   return parse_with_units (text, sizes, out_bytes);
+}
+
+gboolean
+teesql_unit_parse_setting_memory (const char *text, gint64 *out_bytes)
+{
+  return parse_with_units (text, setting_memory, out_bytes);
+}
+
+gboolean
+teesql_unit_parse_setting_time (const char *text, gint64 *out_ms)
+{
+  return parse_with_units (text, durations, out_ms); /* PostgreSQL has the same names */
+}
+
+gboolean
+teesql_unit_parse_setting_real (const char *text, double *out)
+{
+  const char *p = text + (text[0] == '-' ? 1 : 0);
+  char *end = NULL;
+
+  if (!g_ascii_isdigit (*p) || strspn (p, "0123456789.") != strlen (p) || strlen (p) > 20)
+    return FALSE;
+  *out = g_ascii_strtod (text, &end);
+  return *end == '\0';
 }
 
 gboolean

@@ -153,8 +153,6 @@ parse (TeesqlConfigValue *self, GError **error)
   self->word = word_of (self->option, self->text);
   if (self->word != TEESQL_WORD_OTHER)
     return TRUE;
-  if (g_str_equal (self->option->key, "mode") && g_str_equal (self->text, "managed"))
-    return refuse (error, "managed mode is not in this version yet, expected external");
   if ((self->option->flags & TEESQL_OPTION_ONLY_ANY) != 0)
     return refuse (error, "only any is taken: nothing in this version can prove another value");
   text = resolve_text (self->option, self->text, error);

@@ -18,6 +18,11 @@ print_option (const TeesqlOption *option)
 {
   g_autofree char *form = teesql_option_dup_form (option);
 
+  if ((option->flags & TEESQL_OPTION_SETTING) != 0)
+    {
+      printf ("**%s**: %s; *%s*\n\n", option->key, form, (option->flags & TEESQL_OPTION_RESTART) != 0 ? "restart" : "live");
+      return;
+    }
   printf ("**%s** =", option->key);
   if (option->fallback != NULL)
     printf (" (%s)", option->fallback);

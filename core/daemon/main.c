@@ -39,14 +39,32 @@ parse_arguments (int *argc, char ***argv, Arguments *arguments, GError **error)
   return TRUE;
 }
 
+/* Splits off the launcher of a managed PostgreSQL while this process is still one thread without a secret. @ends: NULL to look only */
+static gboolean
+prepare_managed (TeesqlConfig *config, TeesqlLauncherEnds *ends, TeesqlManagedPlace **out_place, GError **error)
+{
+  g_autoptr (TeesqlManagedPlace) place = NULL;
+
+  if (!g_str_equal (teesql_config_get_string (config, "postgresql", "mode"), "managed"))
+    return TRUE;
+  place = teesql_managed_place_new (config, error);
+  if (place == NULL || (ends != NULL && !teesql_launcher_fork (place, ends, error)))
+    return FALSE;
+  teesql_managed_place_drop_rights ();
+  *out_place = g_steal_pointer (&place);
+  return TRUE;
+}
+
 static int
 run (const Arguments *arguments, gboolean locked)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (TeesqlConfig) config = teesql_config_load (TEESQL_CONFIG_DAEMON, arguments->config_path, &error);
   g_autoptr (TeesqlDaemon) daemon = NULL;
+  g_autoptr (TeesqlManagedPlace) place = NULL;
+  TeesqlLauncherEnds ends = { -1, -1 };
 
-  if (config == NULL)
+  if (config == NULL || !prepare_managed (config, arguments->check_config ? NULL : &ends, &place, &error))
     {
       g_printerr ("%s\n", error->message);
       return TEESQL_EXIT_CONFIG;
@@ -56,6 +74,8 @@ run (const Arguments *arguments, gboolean locked)
     return teesql_daemon_check (config);
   teesql_daemon_log_start (config, locked);
   daemon = teesql_daemon_new (config, arguments->config_path);
+  if (place != NULL)
+    teesql_daemon_take_launcher (daemon, g_steal_pointer (&place), &ends);
   return teesql_daemon_run (daemon);
 }
 

@@ -15,6 +15,8 @@ struct _TeesqlDaemonPostgres
   TeesqlConfig *config;
   TeesqlDaemonKeys *keys;
   TeesqlDaemonPlugins *plugins;
+  TeesqlManagedPostgres *managed; /* NULL: external */
+  gulong ready_id;
   TeesqlStatus *status;
   TeesqlPostgres *postgres;
   TeesqlBackend *backend;
@@ -44,6 +46,20 @@ is_stopped (TeesqlDaemonPostgres *self)
   return g_cancellable_is_cancelled (self->stopping);
 }
 
+/* While a managed server is not, what its own part says of it stands in health. */
+static gboolean
+is_there (TeesqlDaemonPostgres *self)
+{
+  return self->managed == NULL || teesql_managed_postgres_get_state (self->managed) == TEESQL_MANAGED_READY;
+}
+
+static void
+publish_absence (TeesqlDaemonPostgres *self)
+{
+  if (self->managed != NULL)
+    teesql_managed_postgres_publish (self->managed);
+}
+
 /* A component that has served once is failed, not starting: faces tell "not yet" from "no longer" by that. */
 static TeesqlHealth
 health_when_waiting (TeesqlDaemonPostgres *self)
@@ -58,6 +74,7 @@ wait_and_try_again (TeesqlDaemonPostgres *self, TeesqlComponent component, const
 
   self->busy = FALSE;
   teesql_status_set_component (self->status, component, health_when_waiting (self), teesql_error_get_reason (error), error->message);
+  publish_absence (self);
   teesql_log_warning (area, "waiting: %s; next try in %u ms", error->message, delay);
   teesql_notify_status ("waiting: %s", error->message);
 }
@@ -85,6 +102,7 @@ provisioned_cb (GObject *source, GAsyncResult *result, gpointer data)
   teesql_retry_succeeded (&self->retry);
   g_clear_pointer (&self->backend, teesql_backend_unref);
   self->backend = backend;
+  publish_absence (self);
   g_signal_emit (self, signals[BACKEND_CHANGED], 0);
   if (self->again)
     begin (self);
@@ -112,6 +130,13 @@ keys_cb (GObject *source, GAsyncResult *result, gpointer data)
       return;
     }
   teesql_status_set_component (self->status, TEESQL_COMPONENT_KMS, TEESQL_HEALTH_OK, NULL, NULL);
+  if (self->managed != NULL)
+    teesql_managed_postgres_start (self->managed, teesql_daemon_keys_get_admin_password (self->keys));
+  if (!is_there (self))
+    {
+      self->busy = FALSE; /* it will say when it is */
+      return;
+    }
   teesql_postgres_provision_async (self->postgres, teesql_daemon_keys_get_admin_password (self->keys),
                                    teesql_daemon_keys_get_roles_key (self->keys), self->stopping, provisioned_cb, g_object_ref (self));
 }
@@ -136,6 +161,11 @@ looked_cb (GObject *source, GAsyncResult *result, gpointer data)
 
   if (is_stopped (self) || self->busy)
     return;
+  if (!is_there (self))
+    {
+      publish_absence (self);
+      return;
+    }
   if (state == NULL && !self->away)
     {
       self->away = TRUE;
@@ -156,9 +186,26 @@ watch_cb (gpointer data)
 {
   TeesqlDaemonPostgres *self = data;
 
-  if (!self->busy && self->backend != NULL && self->retry.source_id == 0)
+  if (!self->busy && self->backend != NULL && self->retry.source_id == 0 && is_there (self))
     teesql_postgres_read_state_async (self->postgres, self->stopping, looked_cb, g_object_ref (self));
   return G_SOURCE_CONTINUE;
+}
+
+/* Another process, so it is provisioned again: it may have another past, as after a restore. */
+static void
+managed_ready_cb (TeesqlManagedPostgres *managed, gpointer data)
+{
+  TeesqlDaemonPostgres *self = data;
+
+  if (is_stopped (self))
+    return;
+  if (self->busy)
+    {
+      self->again = TRUE;
+      return;
+    }
+  teesql_retry_succeeded (&self->retry);
+  begin (self);
 }
 
 void
@@ -172,6 +219,7 @@ void
 teesql_daemon_postgres_stop (TeesqlDaemonPostgres *self)
 {
   g_cancellable_cancel (self->stopping);
+  teesql_postgres_disconnect (self->postgres); /* or a smart shutdown would wait for it */
   teesql_retry_clear (&self->retry);
   g_clear_handle_id (&self->watch_id, g_source_remove);
 }
@@ -183,6 +231,8 @@ teesql_daemon_postgres_set_config (TeesqlDaemonPostgres *self, TeesqlConfig *con
   g_clear_pointer (&self->config, teesql_config_unref);
   self->config = config;
   teesql_postgres_set_config (self->postgres, config);
+  if (self->managed != NULL)
+    teesql_managed_postgres_set_config (self->managed, config);
   if (self->busy)
     {
       self->again = TRUE;
@@ -199,7 +249,8 @@ teesql_daemon_postgres_get_backend (TeesqlDaemonPostgres *self)
 }
 
 TeesqlDaemonPostgres *
-teesql_daemon_postgres_new (TeesqlConfig *config, TeesqlDaemonKeys *keys, TeesqlDaemonPlugins *plugins, TeesqlStatus *status)
+teesql_daemon_postgres_new (TeesqlConfig *config, TeesqlDaemonKeys *keys, TeesqlDaemonPlugins *plugins, TeesqlManagedPostgres *managed,
+                            TeesqlStatus *status)
 {
   TeesqlDaemonPostgres *self = g_object_new (TEESQL_TYPE_DAEMON_POSTGRES, NULL);
 
@@ -208,6 +259,11 @@ teesql_daemon_postgres_new (TeesqlConfig *config, TeesqlDaemonKeys *keys, Teesql
   self->plugins = g_object_ref (plugins);
   self->status = g_object_ref (status);
   self->postgres = teesql_postgres_new (config, status);
+  if (managed != NULL)
+    {
+      self->managed = g_object_ref (managed);
+      self->ready_id = g_signal_connect (managed, "ready", G_CALLBACK (managed_ready_cb), self);
+    }
   return self;
 }
 
@@ -217,6 +273,9 @@ teesql_daemon_postgres_finalize (GObject *object)
   TeesqlDaemonPostgres *self = TEESQL_DAEMON_POSTGRES (object);
 
   teesql_daemon_postgres_stop (self);
+  if (self->managed != NULL)
+    g_clear_signal_handler (&self->ready_id, self->managed);
+  g_clear_object (&self->managed);
   g_clear_object (&self->postgres);
   g_clear_object (&self->keys);
   g_clear_object (&self->plugins);

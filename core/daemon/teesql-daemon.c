@@ -41,6 +41,7 @@ struct _TeesqlDaemon
   TeesqlRetry plugin_retry;
   TeesqlAttestService *attest;
   TeesqlDaemonKeys *keys;
+  TeesqlManagedPostgres *managed; /* NULL: external */
   TeesqlDaemonPostgres *postgres;
   TeesqlProxy *proxy;
   guint signal_ids[3];
@@ -146,7 +147,7 @@ start_postgres (TeesqlDaemon *self)
 {
   self->keys = teesql_daemon_keys_new (self->attest, teesql_daemon_plugins_get_kms (self->plugins),
                                        teesql_config_get_string (self->config, "teesql", "state-directory"));
-  self->postgres = teesql_daemon_postgres_new (self->config, self->keys, self->plugins, self->status);
+  self->postgres = teesql_daemon_postgres_new (self->config, self->keys, self->plugins, self->managed, self->status);
   g_signal_connect (self->postgres, "gave-up", G_CALLBACK (gave_up_cb), self);
   g_signal_connect (self->postgres, "backend-changed", G_CALLBACK (backend_changed_cb), self);
   teesql_daemon_postgres_start (self->postgres);
@@ -321,6 +322,27 @@ reload_cb (gpointer data)
 /* ---- the end ---- */
 
 static void
+server_stopped_cb (GObject *source, GAsyncResult *result, gpointer data)
+{
+  g_autoptr (TeesqlDaemon) self = data;
+
+  (void) teesql_managed_postgres_stop_finish (TEESQL_MANAGED_POSTGRES (source), result, NULL);
+  end (self, TEESQL_EXIT_DONE);
+}
+
+/* The last thing that ends, since everybody else may still need it. */
+static void
+stop_server (TeesqlDaemon *self)
+{
+  if (self->postgres != NULL)
+    teesql_daemon_postgres_stop (self->postgres);
+  if (self->managed == NULL)
+    end (self, TEESQL_EXIT_DONE);
+  else
+    teesql_managed_postgres_stop_async (self->managed, server_stopped_cb, g_object_ref (self));
+}
+
+static void
 drained_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   g_autoptr (TeesqlDaemon) self = data;
@@ -328,7 +350,7 @@ drained_cb (GObject *source, GAsyncResult *result, gpointer data)
 
   if (teesql_proxy_drain_finish (TEESQL_PROXY (source), result, &error))
     teesql_log_info ("daemon", "drained");
-  end (self, TEESQL_EXIT_DONE);
+  stop_server (self);
 }
 
 static gboolean
@@ -336,14 +358,20 @@ terminate_cb (gpointer data)
 {
   TeesqlDaemon *self = data;
 
-  if (self->draining || self->proxy == NULL)
+  if (self->draining || (self->proxy == NULL && self->managed == NULL))
     {
+      /* a managed server is then stopped by its launcher */
       teesql_log_info ("daemon", "ends at once");
       end (self, TEESQL_EXIT_DONE);
       return G_SOURCE_CONTINUE;
     }
   self->draining = TRUE;
   teesql_notify_stopping ();
+  if (self->proxy == NULL)
+    {
+      stop_server (self);
+      return G_SOURCE_CONTINUE;
+    }
   teesql_log_info ("daemon", "drains: no new session, running ones have %u ms",
                    teesql_config_get_duration_ms (self->config, "proxy", "drain-timeout"));
   teesql_proxy_drain_async (self->proxy, self->stopping, drained_cb, g_object_ref (self));
@@ -424,6 +452,19 @@ teesql_daemon_run (TeesqlDaemon *self)
   return self->exit_status;
 }
 
+static void
+launcher_gave_up_cb (TeesqlManagedPostgres *managed, const GError *error, gpointer data)
+{
+  give_up (data, error, TEESQL_EXIT_FAILED);
+}
+
+void
+teesql_daemon_take_launcher (TeesqlDaemon *self, TeesqlManagedPlace *place, const TeesqlLauncherEnds *ends)
+{
+  self->managed = teesql_managed_postgres_new (place, ends, self->config, self->status);
+  g_signal_connect (self->managed, "gave-up", G_CALLBACK (launcher_gave_up_cb), self);
+}
+
 TeesqlDaemon *
 teesql_daemon_new (TeesqlConfig *config, const char *config_path)
 {
@@ -452,6 +493,9 @@ teesql_daemon_dispose (GObject *object)
     teesql_http_server_stop (self->http);
   g_clear_object (&self->http);
   g_clear_object (&self->postgres);
+  if (self->managed != NULL)
+    g_signal_handlers_disconnect_by_data (self->managed, self);
+  g_clear_object (&self->managed);
   g_clear_object (&self->keys);
   g_clear_object (&self->attest);
   g_clear_object (&self->plugins);

@@ -1,5 +1,6 @@
 #pragma once
 #include "config/teesql-config.h"
+#include "postgres/teesql-launcher.h"
 
 G_BEGIN_DECLS
 
@@ -22,6 +23,14 @@ G_DECLARE_FINAL_TYPE (TeesqlDaemon, teesql_daemon, TEESQL, DAEMON, GObject)
  * @config_path: (nullable): to read again at SIGHUP
  */
 TeesqlDaemon *teesql_daemon_new (TeesqlConfig *config, const char *config_path) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_daemon_take_launcher:
+ * @place: (transfer full)
+ * @ends: taken; from teesql_launcher_fork()
+ *
+ * for `[postgresql] mode = managed`, before teesql_daemon_run()
+ */
+void teesql_daemon_take_launcher (TeesqlDaemon *self, TeesqlManagedPlace *place, const TeesqlLauncherEnds *ends);
 /**
  * teesql_daemon_run:
  *

@@ -64,7 +64,13 @@ teesql_postgres_set_config (TeesqlPostgres *self, TeesqlConfig *config)
   teesql_config_ref (config);
   g_clear_pointer (&self->config, teesql_config_unref);
   self->config = config;
-  /* the next question goes where the new configuration says; one under way ends where it began */
+  teesql_postgres_disconnect (self); /* the next question goes where the new configuration says */
+}
+
+/* A question under way ends where it began. */
+void
+teesql_postgres_disconnect (TeesqlPostgres *self)
+{
   if (self->connection != NULL && g_queue_is_empty (&self->readers))
     teesql_pg_connection_close (self->connection);
 }

@@ -10,7 +10,7 @@ G_BEGIN_DECLS
 /**
  * TeesqlPostgres:
  *
- * the PostgreSQL server that we front and do not own (`mode = external`): checked, provisioned, asked for its state. Lives on the
+ * the PostgreSQL server that we front, whoever started it: checked, provisioned, asked for its state. Lives on the
  * context it is made in, waits only there, never blocks. Publishes %TEESQL_COMPONENT_POSTGRES.
  */
 #define TEESQL_TYPE_POSTGRES (teesql_postgres_get_type ())
@@ -21,6 +21,10 @@ TeesqlPostgres *teesql_postgres_new (TeesqlConfig *config, TeesqlStatus *status)
  * teesql_postgres_set_config: for the provisioning that follows a reload
  */
 void teesql_postgres_set_config (TeesqlPostgres *self, TeesqlConfig *config);
+/**
+ * teesql_postgres_disconnect: the connection that is kept for the state is closed; the next question makes another
+ */
+void teesql_postgres_disconnect (TeesqlPostgres *self);
 /**
  * teesql_postgres_provision_async:
  * @admin_password: (nullable): %NULL where the server asks none of `admin-user` (peer authentication)

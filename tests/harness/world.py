@@ -135,11 +135,55 @@ class Postgres:
     def stop(self, number=signal.SIGINT):
         return self.process.stop(number)
 
+    def groups(self):
+        return {"host": self.run_dir}
+
+
+class ManagedPostgres:
+    """What `mode = managed` of teesqld starts and stops; here only where it is."""
+
+    def __init__(self, world, superuser_password):
+        self.world, self.bindir, self.user, self.password = world, postgres_bindir(), postgres_user(), superuser_password
+        self.run_dir = os.path.join(world.dir, "run", "postgresql")
+        self.data = os.path.join(world.dir, "state", "postgresql")
+        self.port = "5432"
+
+    as_user, admin = Postgres.as_user, Postgres.admin
+
+    def groups(self):
+        # a test's disk is not asked to be safe against a power cut where PostgreSQL is asked to be
+        return {"mode": "managed", "bin-directory": self.bindir, "user": self.user.pw_name if self.user else pwd.getpwuid(os.geteuid()).pw_name,
+                "stop-timeout": "20s", "restart-backoff-max": "2s"}
+
+    def pid(self):
+        """Of the postmaster; None when there is none."""
+        try:
+            with open(os.path.join(self.data, "postmaster.pid"), encoding="ascii") as f:
+                pid = int(f.readline())
+        except (OSError, ValueError):
+            return None
+        return pid if os.path.exists(f"/proc/{pid}") else None
+
+    def processes(self):
+        """Every process that stands in the data directory."""
+        found = []
+        for name in os.listdir("/proc"):
+            try:
+                if name.isdigit() and os.readlink(f"/proc/{name}/cwd").removesuffix(" (deleted)") == self.data:
+                    found.append(int(name))
+            except OSError:
+                pass
+        return sorted(found)
+
+    def stop(self):
+        wait_for(lambda: not self.processes(), "PostgreSQL's end", 40)
+
 
 class World:
-    """with World() as w: …  Keyword arguments are overrides of the configuration: daemon={"proxy": {"max-pending": 8}}."""
+    """with World() as w: …  Keyword arguments are overrides of the configuration: daemon={"proxy": {"max-pending": 8}}.
+    managed=True: teesqld runs PostgreSQL itself."""
 
-    def __init__(self, daemon=None, client=None, start=True, postgres_settings=None):
+    def __init__(self, daemon=None, client=None, start=True, postgres_settings=None, managed=False):
         self.dir = folder()
         self.logs = os.path.join(self.dir, "log")
         os.mkdir(self.logs, 0o700)
@@ -156,7 +200,8 @@ class World:
         for role in ROLES:
             self.make_secret(role)
         self.port, self.http_port = free_port(), free_port()
-        self.postgres = Postgres(self, self.server.call("GetKey", path="pg/superuser", purpose="superuser-password")["key"], **(postgres_settings or {}))
+        password = self.server.call("GetKey", path="pg/superuser", purpose="superuser-password")["key"]
+        self.postgres = ManagedPostgres(self, password) if managed else Postgres(self, password, **(postgres_settings or {}))
         self.daemon = None
         self.daemon_config = self.write_daemon_config()
         self.client_config = self.write_client_config("client", self.client)
@@ -217,7 +262,7 @@ class World:
             "attester:dstack": {"endpoint": self.server.socket}, "kms:dstack": {"endpoint": self.server.socket},
             "verifier:dcap": self.verifier("server"), "policy:clients": self.client.pins(),
             "proxy": {"listen": f"127.0.0.1:{self.port}"}, "auth": {"scram-salt": self.salt}, **roles,
-            "postgresql": {"host": self.postgres.run_dir}, "http": {"listen": f"127.0.0.1:{self.http_port}"},
+            "postgresql": self.postgres.groups(), "http": {"listen": f"127.0.0.1:{self.http_port}"},
         }
 
     def write_daemon_config(self, overrides=None):
@@ -294,4 +339,4 @@ def subprocess_output(result):
     return (result.stdout or "") + (result.stderr or "")
 
 
-__all__ = ["BUILD", "Guest", "Postgres", "ROLES", "World", "postgres_bindir", "subprocess", "subprocess_output", "wait_for"]
+__all__ = ["BUILD", "Guest", "ManagedPostgres", "Postgres", "ROLES", "World", "postgres_bindir", "subprocess", "subprocess_output", "wait_for"]
