@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 #define TEESQL_SEAL_SEGMENT_SIZE    ((gsize) 1024 * 1024) /* plaintext of every segment but the last */
 #define TEESQL_SEAL_TAG_SIZE        ((gsize) 16)
 #define TEESQL_SEAL_HEADER_MAX      ((gsize) 1024)
-#define TEESQL_SEAL_PLAIN_MAX       ((guint64) 64 << 30) /* of one object */
+#define TEESQL_SEAL_PLAIN_MAX       ((guint64) 64 << 30)          /* of one object */
+#define TEESQL_SEAL_BYTES_MAX       ((gsize) 64 * 1024 * 1024)    /* of one that is sealed or opened in one call */
 #define TEESQL_SEAL_BACKUP_ID_SIZE  16
 #define TEESQL_SEAL_COMMITMENT_SIZE 32
 
@@ -49,15 +50,19 @@ const guint8 *teesql_seal_writer_get_commitment (const TeesqlSealWriter *self); 
  * @index: 0, 1, …; each sealed once (a second time is refused)
  * @plain: %TEESQL_SEAL_SEGMENT_SIZE bytes, or with @last 1 to that many; 0 only for the one segment of an empty object
  * @out: (array): @size + %TEESQL_SEAL_TAG_SIZE bytes of private memory, never shared with another process: the tag is computed over what is
- * read back
+ * read back. May be @plain
  *
  * thread safe
  */
 gboolean teesql_seal_writer_seal (TeesqlSealWriter *self, guint32 index, gboolean last, const guint8 *plain, gsize size, guint8 *out,
                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* the whole object of a writer that has sealed nothing yet; at most %TEESQL_SEAL_BYTES_MAX of plaintext */
+GBytes *teesql_seal_writer_seal_bytes (TeesqlSealWriter *self, GBytes *plain, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * TeesqlSealReader:
+ *
+ * an object whose header is the one that was asked for and whose key is here. Of its content nothing is known until it was opened.
  */
 typedef struct _TeesqlSealReader TeesqlSealReader;
 /**
@@ -74,22 +79,25 @@ TeesqlSealReader *teesql_seal_reader_new (const TeesqlSealContext *expected, Tee
 void teesql_seal_reader_free (TeesqlSealReader *self);
 const guint8 *teesql_seal_reader_get_commitment (const TeesqlSealReader *self);
 guint32 teesql_seal_reader_get_epoch (const TeesqlSealReader *self);
+gsize teesql_seal_reader_get_header_size (const TeesqlSealReader *self);
 /**
  * teesql_seal_reader_open:
  * @sealed: (array length=size): a whole segment with its tag, in private memory
  * @last: whether the object ends behind it: the caller knows the object's size, and the tag knows the truth
- * @out: @size - %TEESQL_SEAL_TAG_SIZE bytes; wiped on failure
+ * @out: @size - %TEESQL_SEAL_TAG_SIZE bytes, wiped on failure. May be @sealed
  *
- * thread safe. Returns: %FALSE with INTEGRITY `seal-tag`
+ * thread safe. Returns: %FALSE with INTEGRITY `seal-tag`, MALFORMED `seal-size`
  */
 gboolean teesql_seal_reader_open (TeesqlSealReader *self, guint32 index, gboolean last, const guint8 *sealed, gsize size, guint8 *out,
                                   GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* @sealed: the whole object, header included; at most %TEESQL_SEAL_BYTES_MAX of plaintext. All of it or nothing */
+GBytes *teesql_seal_reader_open_bytes (TeesqlSealReader *self, GBytes *sealed, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /* sealed size of @plain bytes under a header of @header bytes; the reverse, with MALFORMED `seal-size` for sizes no object can have */
 guint64 teesql_seal_sealed_size (gsize header, guint64 plain);
 gboolean teesql_seal_plain_size (gsize header, guint64 sealed, guint64 *out_plain, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/* whole small objects (at most 16 MiB of plaintext) */
+/* whole small objects */
 GBytes *teesql_seal_bytes (const TeesqlSealContext *context, TeesqlEpochKeys *keys, guint32 epoch, GBytes *plain, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
 GBytes *teesql_unseal_bytes (const TeesqlSealContext *expected, TeesqlEpochKeys *keys, GBytes *sealed, GError **error)

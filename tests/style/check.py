@@ -13,8 +13,8 @@ FLOORS = [
     ["attest", "postgres", "volume", "storage"], ["proxy", "backup"], ["http", "dbus", "control"], ["daemon", "cli"],
 ]
 LEVEL = {area: level for level, areas in enumerate(FLOORS) for area in areas}
-# beside the floors: the simulator stands next to attest and nobody includes it; the loader reads the configuration
-SIDEWAYS = {("plugin", "config")}
+# beside the floors: the simulator stands next to attest and nobody includes it; the loader reads the configuration; seals are made of keys
+SIDEWAYS = {("plugin", "config"), ("seal", "keys")}
 LEVEL["simulator"] = LEVEL["attest"]
 PURE = {"pgwire", "ratls", "policy", "seal"}
 MAX_FILE, MAX_FUNCTION = 800, 120
@@ -122,13 +122,13 @@ def formatting():
 
 
 def reasons():
-    """Every reason that code gives stands in docs/attestation.md, of a storage in docs/storage*.md; of a collateral item, its rule does."""
+    """Every reason that code gives stands in docs/attestation.md, of backups on the pages below; of a collateral item, its rule does."""
     word = r'"([a-z0-9]+(?:-[a-z0-9]+)*)"'
     of_item = re.compile(r"dcap_fail_item \(\s*\w+,\s*TEESQL_ERROR_[A-Z_]+,\s*[^,]+,\s*" + word)
     plain = [re.compile(pattern) for pattern in (
         r"TEESQL_ERROR_[A-Z_]+,\s*" + word, r"TEESQL_HEALTH_[A-Z]+,\s*" + word, r"add_notice \([^,]+,\s*" + word, r"define NOTICE_\w+\s+" + word,
         r"teesql_finding_new \(\s*" + word, r'"([a-z0-9-]+-not-allowed)"', r'\b\w*(?:fail|refuse|reject)\w* \(\s*\w+,\s*"([a-z0-9]+(?:-[a-z0-9]+)+)"')]
-    pages = ["docs/attestation.md"] + sorted(f"docs/{f}" for f in os.listdir(os.path.join(ROOT, "docs")) if f.startswith("storage"))
+    pages = ["docs/attestation.md"] + sorted(f"docs/{f}" for f in os.listdir(os.path.join(ROOT, "docs")) if f.startswith(("storage", "sealed-format", "repository")))
     page = set(re.findall(r"`(-?[a-z0-9-]+)`", "".join(map(read, pages))))
     for path in sources("core", "plugins"):
         if is_test(path) or "/simulator/" in path or not path.endswith(".c"):
