@@ -197,12 +197,12 @@ make_image (int file, gsize size, const char *path, TeesqlPluginImage *out_image
   return TRUE;
 }
 
-gboolean
-teesql_plugin_file_measure (const char *path, TeesqlPluginImage *out_image, GError **error)
+/* (out) the file behind @path, held to the rules for modules */
+static gboolean
+open_trusted (const char *path, char **out_real, int *out_fd, struct stat *out_info, GError **error)
 {
   g_autofree char *real = realpath (path, NULL);
   g_auto (Descriptor) file = -1;
-  struct stat info = { 0 };
 
   if (real == NULL)
     return fail (error, TEESQL_ERROR_NOT_FOUND, "plugin-not-found", "%s: %s", path, g_strerror (errno));
@@ -211,7 +211,99 @@ teesql_plugin_file_measure (const char *path, TeesqlPluginImage *out_image, GErr
   file = open (real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (file < 0)
     return fail (error, TEESQL_ERROR_PERMISSION, "plugin-permissions", "%s: %s", real, g_strerror (errno));
-  return check_file (file, real, &info, error) && make_image (file, (gsize) info.st_size, real, out_image, error);
+  if (!check_file (file, real, out_info, error))
+    return FALSE;
+  *out_real = g_steal_pointer (&real);
+  *out_fd = file;
+  file = -1;
+  return TRUE;
+}
+
+gboolean
+teesql_plugin_file_measure (const char *path, TeesqlPluginImage *out_image, GError **error)
+{
+  g_autofree char *real = NULL;
+  g_auto (Descriptor) file = -1;
+  struct stat info = { 0 };
+
+  return open_trusted (path, &real, &file, &info, error) && make_image (file, (gsize) info.st_size, real, out_image, error);
+}
+
+static GMutex measured_lock;
+static GHashTable *measured; /* name -> digest */
+
+gboolean
+teesql_plugin_file_measure_once (const char *path, const char *name, TeesqlPluginImage *out_image, GError **error)
+{
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
+  g_auto (TeesqlPluginImage) image = { .fd = -1 };
+  const char *before = NULL;
+
+  if (!teesql_plugin_file_measure (path, &image, error))
+    return FALSE;
+  locker = g_mutex_locker_new (&measured_lock);
+  if (measured == NULL)
+    measured = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  before = g_hash_table_lookup (measured, name);
+  if (before != NULL && strcmp (before, image.digest) != 0)
+    return fail (error, TEESQL_ERROR_CONFIG, "plugin-changed",
+                 "%s has other bytes than plugin %s had when it was measured\n"
+                 "hint: restart to use it",
+                 image.path, name);
+  if (before == NULL)
+    g_hash_table_insert (measured, g_strdup (name), g_strdup (image.digest));
+  *out_image = image;
+  image = (TeesqlPluginImage){ .fd = -1 };
+  return TRUE;
+}
+
+gboolean
+teesql_plugin_file_adopt (int fd, const char *name, const char *digest, TeesqlPluginImage *out_image, GError **error)
+{
+  g_auto (Descriptor) owned = fd;
+  g_autofree char *found = NULL;
+  struct stat info = { 0 };
+
+  if (fstat (fd, &info) < 0 || info.st_size <= 0 || (gsize) info.st_size > MODULE_MAX || (fcntl (fd, F_GET_SEALS) & SEALS) != SEALS)
+    return fail (error, TEESQL_ERROR_FAILED, "plugin-read", "the module %s did not come as sealed memory", name);
+  found = digest_of (fd, (gsize) info.st_size);
+  if (g_strcmp0 (found, digest) != 0)
+    return fail (error, TEESQL_ERROR_REFUSED, "plugin-changed", "the module %s has SHA-384 %s, expected %s", name,
+                 found != NULL ? found : "that cannot be read", digest);
+  *out_image = (TeesqlPluginImage){ .fd = fd, .path = g_strdup_printf ("lib%s.so", name), .digest = g_steal_pointer (&found) };
+  owned = -1;
+  return TRUE;
+}
+
+char *
+teesql_plugin_file_read (const char *path, gsize max, GError **error)
+{
+  g_autofree char *real = NULL;
+  g_autofree char *text = NULL;
+  g_auto (Descriptor) file = -1;
+  struct stat info = { 0 };
+  gsize size = 0;
+
+  if (!open_trusted (path, &real, &file, &info, error))
+    return NULL;
+  text = g_malloc0 (max + 1);
+  while (size < max)
+    {
+      ssize_t n = read (file, text + size, max - size);
+
+      if (n < 0 && errno != EINTR)
+        {
+          fail (error, TEESQL_ERROR_FAILED, "plugin-read", "reading %s: %s", real, g_strerror (errno));
+          return NULL;
+        }
+      if (n == 0)
+        break;
+      size += (gsize) MAX (n, 0);
+    }
+  if (size < max && strlen (text) == size && g_utf8_validate (text, (gssize) size, NULL))
+    return g_steal_pointer (&text);
+  fail (error, TEESQL_ERROR_FAILED, "plugin-read", "%s is no text of less than %" G_GSIZE_FORMAT " bytes", real, max);
+  return NULL;
 }
 
 void

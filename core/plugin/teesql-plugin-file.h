@@ -33,6 +33,31 @@ typedef struct
  * checks owner and mode of the file and of every folder above it, copies it, seals the copy, hashes the copy.
  */
 gboolean teesql_plugin_file_measure (const char *path, TeesqlPluginImage *out_image, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_plugin_file_measure_once:
+ *
+ * teesql_plugin_file_measure() for module @name, which for the life of this process must be of the bytes it had the first time: they stand
+ * in the configuration digest (`plugin-changed`). From any thread.
+ */
+gboolean teesql_plugin_file_measure_once (const char *path, const char *name, TeesqlPluginImage *out_image, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_plugin_file_adopt:
+ * @fd: (transfer full): sealed memfd that another process measured
+ * @digest: lower hex, what it said
+ *
+ * looks at the seals and hashes again: what is mapped is what stands in the daemon's configuration digest, whoever carried it
+ */
+gboolean teesql_plugin_file_adopt (int fd, const char *name, const char *digest, TeesqlPluginImage *out_image, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_plugin_file_read:
+ *
+ * the text of a file that is as trusted as a module: the same rules of owner and mode
+ *
+ * Returns: (transfer full) (nullable): at most @max bytes of valid UTF-8
+ */
+char *teesql_plugin_file_read (const char *path, gsize max, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_plugin_image_clear (TeesqlPluginImage *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TeesqlPluginImage, teesql_plugin_image_clear)
 

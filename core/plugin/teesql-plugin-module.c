@@ -1,7 +1,6 @@
 #include "plugin/teesql-plugin-module.h"
 #include "base/teesql-domains.h"
 #include "base/teesql-log.h"
-#include "plugin/teesql-plugin-file.h"
 #include <dlfcn.h>
 #include <string.h>
 #include <teesql/teesql.h>
@@ -119,33 +118,40 @@ module_new (const TeesqlPluginDescriptor *descriptor, TeesqlPluginImage *image)
 }
 
 const TeesqlPluginModule *
-teesql_plugin_module_load (const char *const *plugin_path, const char *name, GError **error)
+teesql_plugin_module_open (const char *name, TeesqlPluginImage *image, GError **error)
 {
-  g_autofree char *path = teesql_plugin_file_find (plugin_path, name, error);
-  g_auto (TeesqlPluginImage) image = { .fd = -1 };
   const TeesqlPluginDescriptor *descriptor = NULL;
   TeesqlPluginModule *module = NULL;
 
-  if (path == NULL || !teesql_plugin_file_measure (path, &image, error))
-    return NULL;
   if (modules == NULL)
     modules = g_hash_table_new (g_str_hash, g_str_equal);
   module = g_hash_table_lookup (modules, name);
-  if (module != NULL && strcmp (module->digest, image.digest) != 0)
+  if (module != NULL && strcmp (module->digest, image->digest) != 0)
     {
       fail (error, TEESQL_ERROR_CONFIG, "plugin-changed", "%s has other bytes than plugin %s that is running\nhint: restart to use it",
-            image.path, name);
+            image->path, name);
       return NULL;
     }
   if (module != NULL)
     return module;
-  descriptor = map_module (&image, name, error);
+  descriptor = map_module (image, name, error);
   if (descriptor == NULL)
     return NULL;
-  module = module_new (descriptor, &image);
+  module = module_new (descriptor, image);
   g_hash_table_insert (modules, module->name, module);
   teesql_log_info ("plugin", "loaded %s %s from %s, SHA-384 %s", module->name, module->version, module->path, module->digest);
   return module;
+}
+
+const TeesqlPluginModule *
+teesql_plugin_module_load (const char *const *plugin_path, const char *name, GError **error)
+{
+  g_autofree char *path = teesql_plugin_file_find (plugin_path, name, error);
+  g_auto (TeesqlPluginImage) image = { .fd = -1 };
+
+  if (path == NULL || !teesql_plugin_file_measure (path, &image, error))
+    return NULL;
+  return teesql_plugin_module_open (name, &image, error);
 }
 
 static const TeesqlPluginType *

@@ -1,4 +1,5 @@
 #pragma once
+#include "plugin/teesql-plugin-file.h"
 #include <gio/gio.h>
 #include <teesql/teesql-plugin.h>
 
@@ -28,6 +29,14 @@ typedef struct
  * already mapped are refused (`plugin-changed`): the new code would need the types of the old.
  */
 const TeesqlPluginModule *teesql_plugin_module_load (const char *const *plugin_path, const char *name, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_plugin_module_open:
+ * @image: (inout): measured and sealed, perhaps by another process that handed it over; taken over
+ *
+ * maps module @name from @image, once per name
+ */
+const TeesqlPluginModule *teesql_plugin_module_open (const char *name, TeesqlPluginImage *image, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_plugin_module_get_type:

@@ -114,10 +114,8 @@ find_option (GPtrArray *options, const char *key)
 }
 
 static void
-add_finding (GString *findings, const TeesqlConfig *config, const char *group, const char *key, const char *text, const char *hint)
+add_finding (GString *findings, const char *place, const char *text, const char *hint)
 {
-  g_autofree char *place = teesql_config_describe (config, group, key);
-
   g_string_append_printf (findings, "%s%s: %s", findings->len > 0 ? "\n" : "", place, text);
   if (hint != NULL)
     g_string_append_printf (findings, "\nhint: did you mean %s?", hint);
@@ -129,26 +127,39 @@ clear_value (gpointer value)
   g_value_unset (value);
 }
 
-static void
-read_key (TeesqlPluginOptions *self, GPtrArray *options, const TeesqlConfig *config, const char *group, const char *key, GString *findings)
+static gboolean
+parse_setting (GParamSpec *pspec, const TeesqlPluginSetting *setting, GValue *out_value, GError **error)
 {
-  GParamSpec *pspec = find_option (options, key);
-  const char *text = teesql_config_get_raw (config, group, key);
+  if (setting->secret != NULL)
+    return teesql_plugin_value_parse_resolved (pspec, setting->secret, out_value, error);
+  return teesql_plugin_value_parse (pspec, setting->text != NULL ? setting->text : "", out_value, error);
+}
+
+static void
+read_setting (TeesqlPluginOptions *self, GPtrArray *options, const TeesqlPluginSetting *setting, const char *place, GString *findings)
+{
+  GParamSpec *pspec = find_option (options, setting->key);
   g_autoptr (GError) error = NULL;
   GValue value = G_VALUE_INIT;
 
   if (pspec == NULL)
     {
-      add_finding (findings, config, group, key, "unknown option", find_nearest (options, key));
+      add_finding (findings, place, "unknown option", find_nearest (options, setting->key));
       return;
     }
-  if (!teesql_plugin_value_parse (pspec, text != NULL ? text : "", &value, &error))
+  if (!parse_setting (pspec, setting, &value, &error))
     {
-      add_finding (findings, config, group, key, error->message, NULL);
+      add_finding (findings, place, error->message, NULL);
       return;
     }
   g_ptr_array_add (self->names, (gpointer) g_param_spec_get_name (pspec));
   g_array_append_val (self->values, value);
+}
+
+gboolean
+teesql_plugin_options_is_reserved (const char *key)
+{
+  return g_strv_contains (reserved, key);
 }
 
 static TeesqlPluginOptions *
@@ -160,6 +171,16 @@ options_new (void)
   self->values = g_array_new (FALSE, TRUE, sizeof (GValue));
   g_array_set_clear_func (self->values, clear_value);
   return self;
+}
+
+static TeesqlPluginOptions *
+finish (TeesqlPluginOptions *self, const GString *findings, GError **error)
+{
+  if (findings->len == 0)
+    return self;
+  teesql_plugin_options_free (self);
+  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "plugin-option", 0, "%s", findings->str));
+  return NULL;
 }
 
 TeesqlPluginOptions *
@@ -177,13 +198,32 @@ teesql_plugin_options_read (const TeesqlConfig *config, const char *group, GType
     keys = teesql_config_list_keys (config, group);
   for (gsize i = 0; keys != NULL && keys[i] != NULL; i++)
     {
-      if (!g_strv_contains (reserved, keys[i]))
-        read_key (self, options, config, group, keys[i], findings);
+      TeesqlPluginSetting setting = { .key = keys[i], .text = teesql_config_get_raw (config, group, keys[i]) };
+      g_autofree char *place = teesql_config_describe (config, group, keys[i]);
+
+      if (!teesql_plugin_options_is_reserved (keys[i]))
+        read_setting (self, options, &setting, place, findings);
     }
-  if (findings->len == 0)
-    return g_steal_pointer (&self);
-  g_propagate_error (error, teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "plugin-option", 0, "%s", findings->str));
-  return NULL;
+  return finish (g_steal_pointer (&self), findings, error);
+}
+
+TeesqlPluginOptions *
+teesql_plugin_options_parse (const char *group, const TeesqlPluginSetting *settings, guint n_settings, GType type, GError **error)
+{
+  g_autoptr (GTypeClass) klass = g_type_class_ref (type);
+  g_autoptr (GPtrArray) options = teesql_plugin_options_list (G_OBJECT_CLASS (klass));
+  g_autoptr (TeesqlPluginOptions) self = options_new ();
+  g_autoptr (GString) findings = g_string_new (NULL);
+
+  if (!teesql_plugin_options_check_names (G_OBJECT_CLASS (klass), error))
+    return NULL;
+  for (guint i = 0; i < n_settings; i++)
+    {
+      g_autofree char *place = g_strdup_printf ("[%s] %s", group, settings[i].key);
+
+      read_setting (self, options, &settings[i], place, findings);
+    }
+  return finish (g_steal_pointer (&self), findings, error);
 }
 
 GObject *

@@ -19,6 +19,25 @@ typedef struct _TeesqlPluginOptions TeesqlPluginOptions;
  */
 TeesqlPluginOptions *teesql_plugin_options_read (const TeesqlConfig *config, const char *group, GType type, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * TeesqlPluginSetting:
+ * @text: as written, %NULL where @secret stands for it
+ * @secret: (nullable): what stood behind a reference
+ *
+ * one line of a group, for a process that has neither the file nor what its references name
+ */
+typedef struct
+{
+  const char *key;
+  const char *text;
+  TeesqlSecret *secret;
+} TeesqlPluginSetting;
+
+/* teesql_plugin_options_read() from lines whose references were followed already */
+TeesqlPluginOptions *teesql_plugin_options_parse (const char *group, const TeesqlPluginSetting *settings, guint n_settings, GType type,
+                                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* keys of `[KIND:NAME]` that are core's, not an option */
+gboolean teesql_plugin_options_is_reserved (const char *key);
 GObject *teesql_plugin_options_construct (const TeesqlPluginOptions *self, GType type) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_plugin_options_free (TeesqlPluginOptions *self);
 

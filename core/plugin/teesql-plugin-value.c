@@ -132,8 +132,8 @@ parse_double (GParamSpec *pspec, const char *text, GValue *value, GError **error
   return TRUE;
 }
 
-static gboolean
-is_reference (const char *text)
+gboolean
+teesql_plugin_value_is_reference (const char *text)
 {
   return g_str_has_prefix (text, "file:") || g_str_has_prefix (text, "env:") || g_str_has_prefix (text, "credential:");
 }
@@ -143,7 +143,7 @@ parse_secret (const char *text, GValue *value, GError **error)
 {
   TeesqlSecret *secret = NULL;
 
-  if (!is_reference (text)) /* the text itself is not repeated: it may be the secret */
+  if (!teesql_plugin_value_is_reference (text)) /* the text itself is not repeated: it may be the secret */
     return fail (error, "a secret is not written into the file, expected credential:NAME, file:/PATH or env:NAME");
   secret = teesql_config_resolve_secret (text, error);
   if (secret == NULL)
@@ -154,25 +154,29 @@ parse_secret (const char *text, GValue *value, GError **error)
 
 /* What stands behind a reference may be as delicate as a secret, so it takes the same road; the copy ends with the GValue. */
 static gboolean
+set_string_from_secret (const TeesqlSecret *secret, const char *what, GValue *value, GError **error)
+{
+  gsize size = 0;
+  const char *bytes = (const char *) teesql_secret_peek (secret, &size);
+
+  if (!g_utf8_validate (bytes, (gssize) size, NULL) || memchr (bytes, '\0', size) != NULL)
+    return fail (error, "what stands behind %s is no text", what);
+  g_value_take_string (value, g_strndup (bytes, size));
+  return TRUE;
+}
+
+static gboolean
 parse_string (const char *text, GValue *value, GError **error)
 {
   g_autoptr (TeesqlSecret) secret = NULL;
-  const char *bytes = NULL;
-  gsize size = 0;
 
-  if (!is_reference (text))
+  if (!teesql_plugin_value_is_reference (text))
     {
       g_value_set_string (value, text);
       return TRUE;
     }
   secret = teesql_config_resolve_secret (text, error);
-  if (secret == NULL)
-    return FALSE;
-  bytes = (const char *) teesql_secret_peek (secret, &size);
-  if (!g_utf8_validate (bytes, (gssize) size, NULL) || memchr (bytes, '\0', size) != NULL)
-    return fail (error, "what stands behind %s is no text", text);
-  g_value_take_string (value, g_strndup (bytes, size));
-  return TRUE;
+  return secret != NULL && set_string_from_secret (secret, text, value, error);
 }
 
 /* `a;b;c`, the last `;` optional, no empty element */
@@ -292,6 +296,28 @@ teesql_plugin_value_parse (GParamSpec *pspec, const char *text, GValue *out_valu
 
   g_value_init (&value, G_PARAM_SPEC_VALUE_TYPE (pspec));
   if (!parse_into (pspec, text, &value, error))
+    return FALSE;
+  *out_value = value;
+  value = (GValue) G_VALUE_INIT;
+  return TRUE;
+}
+
+gboolean
+teesql_plugin_value_parse_resolved (GParamSpec *pspec, TeesqlSecret *secret, GValue *out_value, GError **error)
+{
+  g_auto (GValue) value = G_VALUE_INIT;
+  GType type = G_PARAM_SPEC_VALUE_TYPE (pspec);
+
+  g_value_init (&value, type);
+  if (type == TEESQL_TYPE_SECRET)
+    g_value_set_boxed (&value, secret);
+  else if (type != G_TYPE_STRING)
+    {
+      g_autofree char *expected = teesql_plugin_value_describe (pspec);
+
+      return fail (error, "a reference, expected %s", expected);
+    }
+  else if (!set_string_from_secret (secret, "the reference", &value, error))
     return FALSE;
   *out_value = value;
   value = (GValue) G_VALUE_INIT;
