@@ -4,6 +4,8 @@
 
 G_BEGIN_DECLS
 
+#define TEESQL_REPOSITORY_PLAIN_MAX ((gsize) 64 * 1024 * 1024) /* of one put; more goes through a #TeesqlSealedSink */
+
 /**
  * TeesqlRepository:
  *
@@ -50,7 +52,7 @@ typedef enum
  * @out_commitment: (nullable): 32 bytes
  * @out_sealed_digest: (nullable): SHA-256 of the stored bytes, 32 bytes
  *
- * seals and stores at most 64 MiB. With IF_ABSENT: EXISTS when another object is there
+ * seals and stores at most %TEESQL_REPOSITORY_PLAIN_MAX. With IF_ABSENT: EXISTS when another object is there
  */
 gboolean teesql_repository_put (TeesqlRepository *self, const TeesqlObjectId *id, GBytes *plain, TeesqlRepositoryFlags flags, int level,
                                 guint8 *out_commitment, guint8 *out_sealed_digest, GCancellable *cancellable, GError **error)

@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 #define TEESQL_SEAL_TAG_SIZE        ((gsize) 16)
 #define TEESQL_SEAL_HEADER_MAX      ((gsize) 1024)
 #define TEESQL_SEAL_PLAIN_MAX       ((guint64) 64 << 30)          /* of one object */
-#define TEESQL_SEAL_BYTES_MAX       ((gsize) 64 * 1024 * 1024)    /* of one that is sealed or opened in one call */
+#define TEESQL_SEAL_BYTES_MAX       ((gsize) 80 * 1024 * 1024)    /* of one that is sealed or opened in one call */
 #define TEESQL_SEAL_BACKUP_ID_SIZE  16
 #define TEESQL_SEAL_COMMITMENT_SIZE 32
 
