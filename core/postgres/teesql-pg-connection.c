@@ -1,15 +1,13 @@
 #include "postgres/teesql-pg-connection.h"
 #include "base/teesql-domains.h"
-#include "base/teesql-locked-memory.h"
 #include "base/teesql-log.h"
+#include "postgres/teesql-pg-start.h"
 #include <glib-unix.h>
 #include <string.h>
 
-#define OPEN_TIMEOUT_S   10
-#define QUERY_TIMEOUT_S  45 /* past the server's own limit below, which leaves a better message */
-#define MAX_PARAMETERS   8
-#define SQLSTATE_SIZE    5
-#define NO_PASSWORD_FILE "/nonexistent"
+#define OPEN_TIMEOUT_S  10
+#define QUERY_TIMEOUT_S 45 /* past the server's own limit below, which leaves a better message */
+#define MAX_PARAMETERS  8
 /* The rest of the session is as plain as it can be: nothing an object in the database does may steer it. */
 #define SESSION_OPTIONS                                                                                                                    \
   "-c search_path= -c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s "                               \
@@ -118,32 +116,13 @@ error_from_sqlstate (const char *sqlstate, const char *what, const char *message
                            sqlstate != NULL ? ", SQLSTATE " : "", sqlstate != NULL ? sqlstate : "");
 }
 
-/* libpq has no accessor for the code of a refused start, but a verbose message carries it: `FATAL:  28P01: password …` */
-static char *
-find_sqlstate (const char *message, const char **out_text)
-{
-  for (const char *at = strstr (message, ":  "); at != NULL; at = strstr (at + 1, ":  "))
-    {
-      const char *code = at + 3;
-      gsize n = strspn (code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-
-      if (n == SQLSTATE_SIZE && g_str_has_prefix (code + n, ": "))
-        {
-          *out_text = code + n + 2;
-          return g_strndup (code, n);
-        }
-    }
-  *out_text = message;
-  return NULL;
-}
-
 static GError *
 open_error (PGconn *conn)
 {
   static const SqlstateMeaning unreachable = { "", TEESQL_ERROR_UNAVAILABLE, "postgres-unreachable" };
   static const SqlstateMeaning login = { "", TEESQL_ERROR_PERMISSION, "postgres-login" };
   const char *text = NULL;
-  g_autofree char *sqlstate = find_sqlstate (PQerrorMessage (conn), &text);
+  g_autofree char *sqlstate = teesql_pg_find_sqlstate (PQerrorMessage (conn), &text);
 
   return error_from_sqlstate (sqlstate, "connecting to PostgreSQL", text, PQconnectionNeedsPassword (conn) ? &login : &unreachable);
 }
@@ -269,86 +248,14 @@ on_open_ready (int fd, GIOCondition condition, gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Most of libpq's variables are overruled by parameters; some (PGHOSTADDR, PGSERVICE) cannot be, since empty means unset there.
- * Programs build their environment at start (SR-14), so one that is here now was put there by a mistake in ours. */
-static const char *
-find_libpq_variable (void)
-{
-  g_auto (GStrv) names = g_listenv ();
-
-  for (guint i = 0; names[i] != NULL; i++)
-    if (g_str_has_prefix (names[i], "PG") && !g_str_equal (names[i], "PGDATA"))
-      return g_intern_string (names[i]);
-  return NULL;
-}
-
-#define MAX_OPTIONS 17
-
-typedef struct
-{
-  const char *names[MAX_OPTIONS + 1];
-  const char *values[MAX_OPTIONS + 1];
-  guint n;
-} OpenOptions;
-
-static void
-options_add (OpenOptions *self, const char *name, const char *value)
-{
-  g_return_if_fail (self->n < MAX_OPTIONS);
-
-  self->names[self->n] = name;
-  self->values[self->n++] = value;
-}
-
 static PGconn *
-open_start (const TeesqlConfig *config, const char *user, const char *database, const char *password)
+open_start (const TeesqlConfig *config, const char *user, const char *database, TeesqlSecret *password, GError **error)
 {
-  const char *host = teesql_config_get_string (config, "postgresql", "host");
-  g_autofree char *port = g_strdup_printf ("%" G_GINT64_FORMAT, teesql_config_get_integer (config, "postgresql", "port"));
-  OpenOptions options = { .n = 0 };
+  const char *names[] = { "user", "dbname", "application_name", "options", NULL };
+  const char *values[] = { user, database, "teesqld", SESSION_OPTIONS, NULL };
 
-  options_add (&options, "host", host);
-  if (!g_path_is_absolute (host))
-    options_add (&options, "hostaddr", host); /* no resolver */
-  options_add (&options, "port", port);
-  options_add (&options, "user", user);
-  options_add (&options, "dbname", database);
-  options_add (&options, "passfile", NO_PASSWORD_FILE);
-  options_add (&options, "sslmode", "disable");
-  options_add (&options, "gssencmode", "disable");
-  options_add (&options, "application_name", "teesqld");
-  options_add (&options, "client_encoding", "UTF8");
-  options_add (&options, "target_session_attrs", "any");
-  options_add (&options, "options", SESSION_OPTIONS);
-  options_add (&options, "tcp_user_timeout", "30000");
-  if (password != NULL)
-    options_add (&options, "password", password);
-  /* whoever stands there while PostgreSQL is down could ask for the password itself; libpq 15 has no way to refuse that */
-  if (password != NULL && PQlibVersion () >= 160000)
-    options_add (&options, "require_auth", "scram-sha-256,none");
-  return PQconnectStartParams (options.names, options.values, 0);
-}
-
-/* libpq wants a C string: it stands in locked memory for as long as the call takes. */
-static PGconn *
-open_start_with_secret (const TeesqlConfig *config, const char *user, const char *database, TeesqlSecret *password, GError **error)
-{
-  PGconn *conn = NULL;
-  guint8 *text = NULL;
-  gsize size = 0;
-  const guint8 *bytes = NULL;
-
-  if (password == NULL)
-    return open_start (config, user, database, NULL);
-  bytes = teesql_secret_peek (password, &size);
-  text = teesql_locked_alloc (size + 1, error);
-  if (text == NULL)
-    return NULL;
-  for (gsize i = 0; i < size; i++)
-    text[i] = bytes[i];
-  conn = open_start (config, user, database, (const char *) text);
-  teesql_locked_free (text, size + 1);
-  return conn;
+  return teesql_pg_start (teesql_config_get_string (config, "postgresql", "host"),
+                          (guint) teesql_config_get_integer (config, "postgresql", "port"), names, values, password, error);
 }
 
 void
@@ -357,23 +264,14 @@ teesql_pg_connection_open_async (const TeesqlConfig *config, const char *user, c
 {
   g_autoptr (TeesqlPgConnection) self = g_object_new (TEESQL_TYPE_PG_CONNECTION, NULL);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  const char *variable = find_libpq_variable ();
   GError *error = NULL;
 
   g_task_set_source_tag (task, teesql_pg_connection_open_async);
   if (g_task_return_error_if_cancelled (task))
     return;
-  if (variable != NULL)
-    {
-      g_task_return_error (task, teesql_error_new (TEESQL_POSTGRES_ERROR, TEESQL_ERROR_CONFIG, "postgres-environment", 0,
-                                                   "the variable %s would steer libpq\nhint: unset it", variable));
-      return;
-    }
-  self->conn = open_start_with_secret (config, user, database, password, &error);
+  self->conn = open_start (config, user, database, password, &error);
   if (self->conn == NULL)
     {
-      if (error == NULL)
-        error = teesql_error_new (TEESQL_POSTGRES_ERROR, TEESQL_ERROR_FAILED, "postgres-memory", 0, "libpq has no memory");
       g_task_return_error (task, error);
       return;
     }
