@@ -9,6 +9,7 @@ G_BEGIN_DECLS
  * Returns: what a user without privileges may still write where @path is, or where its parent is; %G_MAXUINT64 when that cannot be told
  */
 guint64 teesql_disk_watch_free_bytes (const char *path);
+#define TEESQL_DISK_FULL          ((guint64) 4 << 20)
 #define TEESQL_DISK_ROOM_TO_START ((guint64) 64 << 20)
 /**
  * teesql_disk_watch_look:

@@ -115,7 +115,6 @@ static const char *const fixed_settings[] = {
   "listen_addresses=",
   "unix_socket_group=",
   "unix_socket_permissions=0777", /* the folder decides */
-  "external_pid_file=",
   "bonjour=off",
   "ssl=off",
   "password_encryption=scram-sha-256",

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -17,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define KILL_AFTER_MS   10000 /* an immediate shutdown takes no longer than the disk */
-#define ORPHAN_LIMIT_MS 30000 /* for what is left once the server is gone */
+#define KILL_AFTER_MS 10000 /* an immediate shutdown takes no longer than the disk */
+#define LEFTOVERS_MS  3000  /* for what a killed postmaster leaves to end by itself: the startup process can take a minute */
 
 typedef enum
 {
@@ -85,16 +86,50 @@ stop_as_asked (Launcher *self, gint32 mode)
     enter_stop (self, mode == TEESQL_LAUNCH_STOP_IMMEDIATE ? STOP_IMMEDIATE : STOP_FAST);
 }
 
+static pid_t
+read_parent (int proc, const char *pid)
+{
+  g_autofree char *path = g_strdup_printf ("%s/stat", pid);
+  char text[512] = "";
+  const char *end = NULL;
+  int fd = openat (proc, path, O_RDONLY | O_CLOEXEC);
+  gssize n = fd >= 0 ? read (fd, text, sizeof text - 1) : -1;
+
+  if (fd >= 0)
+    close (fd);
+  /* the command's name may hold anything, hence the last bracket; then the state, then the parent (proc_pid_stat(5)) */
+  end = n > 0 ? strrchr (text, ')') : NULL;
+  return end != NULL && strlen (end) > 4 ? (pid_t) g_ascii_strtoll (end + 4, NULL, 10) : 0;
+}
+
+/* Without a postmaster they serve nobody, and their shared memory keeps the next one from starting. They are ours since it died. */
+static void
+kill_leftovers (Launcher *self)
+{
+  DIR *dir = opendir ("/proc");
+
+  for (struct dirent *entry = dir != NULL ? readdir (dir) : NULL; entry != NULL; entry = readdir (dir))
+    {
+      pid_t pid = g_ascii_isdigit (entry->d_name[0]) ? (pid_t) g_ascii_strtoll (entry->d_name, NULL, 10) : 0;
+
+      if (pid > 1 && pid != self->step && read_parent (dirfd (dir), entry->d_name) == getpid ())
+        (void) kill (pid, SIGKILL);
+    }
+  if (dir != NULL)
+    closedir (dir);
+}
+
 static void
 check_deadline (Launcher *self)
 {
   if (self->deadline_ms == 0 || now_ms () < self->deadline_ms)
     return;
-  if (self->server != 0 && self->stop != STOP_NOT && self->stop < STOP_KILL)
+  self->deadline_ms = self->orphaned ? now_ms () + LEFTOVERS_MS : 0;
+  if (self->server == 0)
+    kill_leftovers (self);
+  else if (self->stop != STOP_NOT && self->stop < STOP_KILL)
     enter_stop (self, self->stop + 1);
-  else if (self->server == 0)
-    _exit (1); /* something of PostgreSQL's does not end; what can be done has been done */
-  else
+  else if (self->stop == STOP_KILL)
     self->deadline_ms = now_ms () + KILL_AFTER_MS;
 }
 
@@ -109,7 +144,8 @@ become_orphan (Launcher *self)
   self->socket = -1;
   if (self->step != 0)
     (void) kill (self->step, SIGKILL);
-  self->deadline_ms = now_ms () + ORPHAN_LIMIT_MS;
+  if (self->server == 0)
+    self->deadline_ms = now_ms () + LEFTOVERS_MS;
   enter_stop (self, STOP_FAST);
 }
 
@@ -122,7 +158,7 @@ child_ended (Launcher *self, pid_t pid, int status)
     {
       self->server = 0;
       self->stop = STOP_NOT;
-      self->deadline_ms = self->orphaned ? now_ms () + ORPHAN_LIMIT_MS : 0;
+      self->deadline_ms = now_ms () + LEFTOVERS_MS;
       say (self, TEESQL_LAUNCH_EXITED, 0, status, "", "");
     }
   else if (pid == self->step)
@@ -305,14 +341,15 @@ live (Launcher *self)
 {
   for (;;)
     {
-      /* a step may have answered and not ended: the next question waits for that */
-      const short events = self->step == 0 ? POLLIN : 0;
-      struct pollfd waits[] = { { .fd = self->signals, .events = POLLIN }, { .fd = self->socket, .events = events } };
+      struct pollfd waits[] = { { .fd = self->signals, .events = POLLIN }, { .fd = -1 } };
 
-      (void) poll (waits, G_N_ELEMENTS (waits), poll_timeout (self));
-      read_signals (self);
       if (!reap (self) && self->orphaned)
         _exit (0);
+      /* a step may have answered and not ended: the next question waits for that */
+      waits[1].fd = self->socket;
+      waits[1].events = self->step == 0 ? POLLIN : 0;
+      (void) poll (waits, G_N_ELEMENTS (waits), poll_timeout (self));
+      read_signals (self);
       if (self->socket >= 0 && (waits[1].revents & (POLLHUP | POLLERR)) != 0)
         become_orphan (self);
       else if (self->socket >= 0 && (waits[1].revents & POLLIN) != 0)

@@ -158,6 +158,7 @@ become_ready (TeesqlManagedPostgres *self)
 {
   teesql_log_info ("postgres", "PostgreSQL answers, process %d", self->pid);
   self->served = TRUE;
+  self->full_disk = FALSE;
   self->ready_since_us = g_get_monotonic_time ();
   teesql_managed_enter (self, TEESQL_MANAGED_READY);
   g_signal_emit (self, signals[READY], 0);
@@ -394,6 +395,26 @@ heard_cb (int fd, GIOCondition condition, gpointer data)
 
 /* ---- what others ask ---- */
 
+/* It runs, and what wants to write fails. Who provisions says how it is afterwards. */
+static void
+show_full_disk (TeesqlManagedPostgres *self)
+{
+  guint64 room = teesql_disk_watch_free_bytes (self->place->data_directory);
+
+  if (room < TEESQL_DISK_FULL && !self->full_disk)
+    {
+      self->full_disk = TRUE;
+      teesql_log_error ("postgres", "disk-full: nothing can be written where %s is", self->place->data_directory);
+      teesql_status_set_component (self->status, TEESQL_COMPONENT_POSTGRES, TEESQL_HEALTH_DEGRADED, "disk-full",
+                                   "nothing can be written where the data are\nhint: make room; nothing is deleted here");
+    }
+  else if (room >= TEESQL_DISK_ROOM_TO_START && self->full_disk)
+    {
+      self->full_disk = FALSE;
+      g_signal_emit (self, signals[READY], 0);
+    }
+}
+
 static gboolean
 tick_cb (gpointer data)
 {
@@ -401,7 +422,10 @@ tick_cb (gpointer data)
 
   self->low_disk = teesql_disk_watch_look (self->status, self->place->data_directory, self->low_disk);
   if (self->state == TEESQL_MANAGED_READY)
-    teesql_managed_verdict_runs (&self->verdict, g_get_monotonic_time () - self->ready_since_us);
+    {
+      teesql_managed_verdict_runs (&self->verdict, g_get_monotonic_time () - self->ready_since_us);
+      show_full_disk (self);
+    }
   return G_SOURCE_CONTINUE;
 }
 

@@ -37,6 +37,7 @@ struct _TeesqlManagedPostgres
   guint n_refused;
   gboolean served; /* was ready once */
   gboolean low_disk;
+  gboolean full_disk; /* shown while it runs */
   gboolean filling;
   gboolean restarting;
   gboolean settings_changed; /* while a question was under way */

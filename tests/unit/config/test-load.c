@@ -255,6 +255,65 @@ test_dump (void)
   g_assert_cmpmem (before, sizeof before, after, sizeof after);
 }
 
+#define MANAGED BASE "[postgresql]\nmode = managed\n"
+
+static void
+test_managed_defaults (void)
+{
+  g_autoptr (TeesqlConfig) plain = load (MANAGED);
+  g_autoptr (TeesqlConfig) own = load (BASE "state-directory = /data/teesql\nruntime-directory = /run/t\n[postgresql]\nmode = managed\n");
+  g_autoptr (TeesqlConfig) external = load (BASE);
+
+  g_assert_cmpstr (teesql_config_get_string (plain, "postgresql", "data-directory"), ==, "/var/lib/teesql/postgresql");
+  g_assert_cmpstr (teesql_config_get_string (plain, "postgresql", "host"), ==, "/run/teesql/postgresql");
+  g_assert_cmpstr (teesql_config_get_string (own, "postgresql", "data-directory"), ==, "/data/teesql/postgresql");
+  g_assert_cmpstr (teesql_config_get_string (own, "postgresql", "host"), ==, "/run/t/postgresql");
+  g_assert_null (teesql_config_get_string (external, "postgresql", "data-directory"));
+  g_assert_cmpstr (teesql_config_get_string (external, "postgresql", "host"), ==, "/run/postgresql");
+}
+
+static void
+test_managed_settings (void)
+{
+  g_autoptr (TeesqlConfig) config =
+      load (MANAGED "[postgresql-settings]\nshared_buffers = 2GB\nautovacuum_work_mem = -1\nrandom_page_cost = 1.1\n"
+                    "statement_timeout = 0\ncheckpoint_timeout = 15min\njit = off\ntimezone = Europe/Paris\n");
+
+  g_assert_cmpstr (teesql_config_get_string (config, "postgresql-settings", "shared_buffers"), ==, "2GB");
+  g_assert_cmpstr (teesql_config_get_string (config, "postgresql-settings", "random_page_cost"), ==, "1.1");
+#define SETTINGS(line) MANAGED "[postgresql-settings]\n" line "\n"
+  refused (SETTINGS ("listen_addresses = *"), "teesqld.conf:6: [postgresql-settings] listen_addresses: unknown key");
+  refused (SETTINGS ("shared_preload_libraries = x"), "teesqld.conf:6: [postgresql-settings] shared_preload_libraries: unknown key");
+  refused (SETTINGS ("shared_bufers = 1GB"),
+           "teesqld.conf:6: [postgresql-settings] shared_bufers: unknown key\nhint: did you mean shared_buffers?");
+  refused (SETTINGS ("shared_buffers = 1GiB"), "teesqld.conf:6: [postgresql-settings] shared_buffers: “1GiB” is not what stands here, "
+                                               "expected memory with its unit, as in 64kB, 128MB, 2GB");
+  refused (SETTINGS ("shared_buffers = 131072"), "teesqld.conf:6: [postgresql-settings] shared_buffers: “131072” is not what stands here, "
+                                                 "expected memory with its unit, as in 64kB, 128MB, 2GB");
+  refused (SETTINGS ("work_mem = 1kB"), "teesqld.conf:6: [postgresql-settings] work_mem: “1kB” is not what stands here, "
+                                        "expected memory with its unit, as in 64kB, 128MB, 2GB");
+  refused (SETTINGS ("random_page_cost = 1,1"), "teesqld.conf:6: [postgresql-settings] random_page_cost: “1,1” is not what stands here, "
+                                                "expected number, 0..1000000");
+  refused (SETTINGS ("shared-buffers = 1GB"), "teesqld.conf:6: [postgresql-settings] shared-buffers: not a key\n"
+                                              "hint: keys are lower case letters, digits and hyphens; there are no translated keys");
+  refused (BASE "[postgresql-settings]\nwork_mem = 1MB\n",
+           "teesqld.conf:3: [postgresql-settings]: it belongs to [postgresql] mode = managed\n"
+           "hint: an external server has its own postgresql.conf");
+}
+
+static void
+test_managed_places (void)
+{
+  refused (MANAGED "user = root\n", "teesqld.conf:5: [postgresql] user: PostgreSQL refuses to run as root\n"
+                                    "hint: name a user of its own, such as postgres");
+  refused (MANAGED "host = 127.0.0.1\n", "teesqld.conf:5: [postgresql] host: a managed server has a unix socket only\n"
+                                         "hint: name a folder, or leave the key out");
+  refused (MANAGED "data-directory = /var/lib\n", "teesqld.conf:5: [postgresql] data-directory: [teesql] state-directory lies in it, "
+                                                  "and PostgreSQL's user will own it");
+  refused (MANAGED "data-directory = /data/pg\nhost = /data/pg/run\n",
+           "teesqld.conf:6: [postgresql] host: it and data-directory lie in each other");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -273,5 +332,8 @@ main (int argc, char **argv)
   g_test_add_func ("/config/load/values-agree-with-each-other", test_whole);
   g_test_add_func ("/config/load/other-kinds-have-their-own-groups", test_other_kinds);
   g_test_add_func ("/config/load/dump-reads-back-as-the-same", test_dump);
+  g_test_add_func ("/config/load/a-managed-server-lives-in-our-folders", test_managed_defaults);
+  g_test_add_func ("/config/load/settings-of-a-managed-server-pass-an-allow-list", test_managed_settings);
+  g_test_add_func ("/config/load/places-of-a-managed-server-make-sense", test_managed_places);
   return g_test_run ();
 }
