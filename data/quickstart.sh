@@ -1,8 +1,8 @@
 #!/bin/bash
 # quickstart.sh [up|psql|status|down|reset]: TeeSQL on one machine, in a few minutes.
 #
-# up      installs what is missing, builds, starts PostgreSQL 17, two simulated guests (server and client) of one simulated
-#         platform and teesqld, then runs a query through `teesql connect` and shows who proved what to whom
+# up      installs what is missing, builds, starts two simulated guests (server and client) of one simulated platform and
+#         teesqld with PostgreSQL 17 under it, then runs a query through `teesql connect` and shows who proved what to whom
 # psql    an SQL shell through the attested connection; what follows is psql's (psql -c 'select 1')
 # status  what runs, and where; exit code 1 when something is stopped
 # down    stops what up started; the data stay
@@ -127,53 +127,41 @@ as_postgres () {
   fi
 }
 
-# where the state lies under a folder that PostgreSQL's user may not pass (a home of mode 0700), its data lie beside the sockets
+# Where the state lies under a folder that PostgreSQL's user may not pass (a home of mode 0700), its data lie apart. teesqld makes
+# the cluster, beside its place first, so the folder around it is nobody's but ours.
 choose_pgdata () {
   pgdata=$state/pgdata
   if [ -n "$pg_user" ] && [ ! -e "$pgdata" ]; then
     chmod 0711 "$state"
-    if as_postgres test -x "$state"; then
-      install -d -m 0700 -o "$pg_user" "$pgdata"
-    else
+    if ! as_postgres test -x "$state"; then
       local apart=/var/tmp/$(basename "$run")-pgdata
-      install -d -m 0700 -o "$pg_user" "$apart"
-      ln -sfn "$apart" "$pgdata"
+      install -d -m 0711 "$apart"
+      [ -O "$apart" ] && [ ! -L "$apart" ] || fail "$apart belongs to somebody else"
+      ln -sfn "$apart/data" "$pgdata"
     fi
   fi
-  pgdata=$(readlink -f "$pgdata" || printf '%s' "$pgdata")
+  pgdata=$(readlink -m "$pgdata")
 }
 
-start_postgres () {
-  choose_postgres_user
-  choose_pgdata
-  install -d -m 0755 ${pg_user:+-o "$pg_user"} "$run/pg"
-  if [ ! -f "$pgdata/PG_VERSION" ]; then
-    # the password that teesqld will derive, asked of the guest agent; it passes through pipes only (a second one,
-    # since PostgreSQL's user cannot open again what root made)
-    superuser_password | as_postgres sh -c 'cat | "$0" "$@"' "$pg_bin/initdb" -D "$pgdata" -U postgres --auth=scram-sha-256 --data-checksums --no-locale -E UTF8 \
-      --pwfile=/dev/stdin >"$state/log/initdb.log" 2>&1 || { cat "$state/log/initdb.log" >&2; fail "initdb failed"; }
-  fi
-  running postgres && return 0
-  forget_dead_server
-  start postgres ${pg_user:+setpriv --reuid="$pg_user" --regid="$(id -g "$pg_user")" --clear-groups} \
-    "$pg_bin/postgres" -D "$pgdata" -c listen_addresses= -c unix_socket_directories="$run/pg" -c wal_level=replica
-  wait_for 30 postgres test -S "$run/pg/.s.PGSQL.5432"
-  wait_for 30 postgres "$pg_bin/pg_isready" -q -h "$run/pg"
-}
-
-# After a crash PostgreSQL believes its lock files when any process of the same user has the number in it, as it happens in a
-# container that was started again. Every process of a server stands in its data folder: where none does, they are stale.
-forget_dead_server () {
-  local at
+# The number of the server, or of whatever is left of it: every process of one stands in its data folder.
+find_postgres () {
+  local at pgdata
+  pgdata=$(readlink -m "$state/pgdata")
   for at in /proc/[0-9]*/cwd; do
-    if [ "$at" -ef "$pgdata" ]; then return 0; fi
+    if [ "$at" -ef "$pgdata" ]; then
+      at=${at%/cwd}
+      head -n 1 "$pgdata/postmaster.pid" 2>/dev/null || printf '%s\n' "${at#/proc/}"
+      return 0
+    fi
   done
-  rm -f "$pgdata/postmaster.pid" "$run/pg/.s.PGSQL.5432.lock"
+  return 1
 }
 
-superuser_password () {
-  curl -fsS --unix-socket "$run/agent/server.sock" -H 'Content-Type: application/json' \
-    -d '{"path":"pg/superuser","purpose":"superuser-password"}' http://dstack/GetKey | jq -er .key
+# teesqld stops it, or where teesqld was killed what it left behind for that
+wait_for_postgres_to_end () {
+  local i
+  for i in $(seq 900); do find_postgres >/dev/null || return 0; sleep 0.1; done
+  fail "PostgreSQL does not end" "kill -INT $(find_postgres)"
 }
 
 # --- the simulated platform --------------------------------------------------------------------------------------------
@@ -278,6 +266,10 @@ $(role_group teesql_readwrite read-write readwrite)
 $(role_group replicator replication replicator)
 
 [postgresql]
+mode = managed
+bin-directory = $pg_bin
+user = ${pg_user:-$(id -un)}
+data-directory = $pgdata
 host = $run/pg
 
 [http]
@@ -363,10 +355,10 @@ up () {
   step "A simulated TDX platform with two guests"
   make_platform
   start_guests
-  step "PostgreSQL, reachable from this machine's unix socket only"
-  start_postgres
-  step "teesqld"
+  step "teesqld, and under it PostgreSQL, which only a unix socket reaches"
   make_secrets
+  choose_postgres_user
+  choose_pgdata
   if ! running teesqld; then
     sql_port=$(pick_port "$sql_port")
     http_port=$(pick_port "$http_port")
@@ -396,7 +388,7 @@ TXT
 # They know each other's ports and sockets: one that ended, whose socket somebody cleaned away or that has been built anew since
 # means that all are started again.
 all_runs () {
-  running guest-server && running guest-client && running postgres && running teesqld &&
+  running guest-server && running guest-client && running teesqld && find_postgres >/dev/null &&
     [ -S "$run/agent/server.sock" ] && [ -S "$run/agent/client.sock" ] && [ -S "$run/pg/.s.PGSQL.5432" ] &&
     [ ! "$build/core/daemon/teesqld" -nt "$state/pid/teesqld" ]
 }
@@ -405,17 +397,20 @@ relative () { realpath --relative-base="$PWD" "$1"; }
 
 down () {
   local name
+  # postgres: of a quickstart that started it beside teesqld
   for name in teesqld postgres guest-exchanged guest-client guest-server; do
     if running "$name"; then printf 'stopping %s\n' "$name"; fi
     stop "$name" "$([ "$name" = postgres ] && echo INT || echo TERM)"
+    if [ "$name" = postgres ]; then wait_for_postgres_to_end; fi
   done
 }
 
 status () {
-  local name all=0
-  for name in guest-server guest-client postgres teesqld; do
+  local name all=0 pid
+  for name in guest-server guest-client teesqld; do
     if running "$name"; then printf '%-14s running, pid %s\n' "$name" "$(cut -d' ' -f1 "$state/pid/$name")"; else printf '%-14s stopped\n' "$name"; all=1; fi
   done
+  if pid=$(find_postgres); then printf 'postgres       running, pid %s\n' "$pid"; else printf 'postgres       stopped\n'; all=1; fi
   if running teesqld; then
     read -r sql_port http_port <"$state/conf/ports"
     printf 'attested SQL   127.0.0.1:%s\nhealth         ' "$sql_port"
@@ -429,8 +424,11 @@ status () {
 reset () {
   down
   local data
-  data=$(readlink -f "$state/pgdata" 2>/dev/null || true)
-  case $data in */teesql-quickstart-*-pgdata) rm -rf "$data" ;; esac
+  data=$(readlink -m "$state/pgdata")
+  case $data in
+    */teesql-quickstart-*-pgdata/data) rm -rf "${data%/data}" ;;
+    */teesql-quickstart-*-pgdata) rm -rf "$data" ;;
+  esac
   rm -rf "$state" "$run"
 }
 

@@ -46,6 +46,7 @@ def _():
 def _():
     out = quickstart("status").stdout
     contains(out, "teesqld        running")
+    contains(out, "postgres       running")
     contains(out, "trusted-root")
 
 
@@ -64,7 +65,15 @@ def _():
     result = quickstart("status", check=False)
     equal(result.returncode, 1)
     contains(result.stdout, "teesqld        stopped")
+    contains(result.stdout, "postgres       stopped")
     contains(quickstart("up").stdout, " 3 |")
+
+
+@case("a teesqld that was killed is started again by up, and the data are there")
+def _():
+    with open(os.path.join(STATE, "pid", "teesqld"), encoding="ascii") as f:
+        os.kill(int(f.read().split()[0]), 9)
+    contains(quickstart("up").stdout, " 4 |")
 
 
 @case("reset removes the state")
