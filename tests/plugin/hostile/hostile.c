@@ -1,14 +1,12 @@
 /* A storage that tries what it must not succeed in. `stat` of an object named after an attack runs it in the host; the answer's size is 1
  * when it got something, and its tag says what, or how it was refused. */
+#include "hostile.h"
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,23 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <teesql/teesql.h>
 #include <unistd.h>
-
-#define HOSTILE_TYPE_STORAGE (hostile_storage_get_type ())
-G_DECLARE_FINAL_TYPE (HostileStorage, hostile_storage, HOSTILE, STORAGE, GObject)
-
-#define SOCKET 3 /* where a host has its daemon */
-
-struct _HostileStorage
-{
-  GObject parent_instance;
-  char *target; /* a path, or the name of an abstract socket */
-  guint port;
-  char *at_start;    /* attack that runs before the daemon hears that we are ready */
-  char *folder;      /* declared, writable */
-  GPtrArray *silent; /* tasks that are never answered */
-};
 
 static void hostile_storage_iface_init (TeesqlStorageInterface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (HostileStorage, hostile_storage, G_TYPE_OBJECT,
@@ -52,15 +34,8 @@ enum
 };
 static GParamSpec *props[N_PROPS];
 
-typedef struct
-{
-  gboolean got;
-  char *text;
-} Loot;
-
-/* @result: of a system call: at least 0 when it worked */
-static Loot
-judge (long result)
+Loot
+hostile_judge (long result)
 {
   Loot loot = { result >= 0, NULL };
 
@@ -74,7 +49,7 @@ read_file (const char *path)
   char buffer[64] = { 0 };
   int fd = open (path, O_RDONLY | O_CLOEXEC);
   ssize_t n = fd >= 0 ? pread (fd, buffer, sizeof buffer - 1, 0) : -1;
-  Loot loot = judge (fd);
+  Loot loot = hostile_judge (fd);
 
   if (n > 0)
     {
@@ -134,19 +109,19 @@ attack_read_target (HostileStorage *self)
 static Loot
 attack_write_target (HostileStorage *self)
 {
-  return judge (open (self->target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  return hostile_judge (open (self->target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
 static Loot
 attack_remove_target (HostileStorage *self)
 {
-  return judge (unlink (self->target));
+  return hostile_judge (unlink (self->target));
 }
 
 static Loot
 attack_list_target (HostileStorage *self)
 {
-  return judge (open (self->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return hostile_judge (open (self->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 /* out of the declared folder by a link that lies in it */
@@ -156,7 +131,7 @@ attack_link_out (HostileStorage *self)
   g_autofree char *path = g_build_filename (self->folder, "out", NULL);
 
   if (symlink (self->target, path) < 0)
-    return judge (-1);
+    return hostile_judge (-1);
   return read_file (path);
 }
 
@@ -165,7 +140,7 @@ attack_hard_link_in (HostileStorage *self)
 {
   g_autofree char *path = g_build_filename (self->folder, "in", NULL);
 
-  return judge (link (self->target, path));
+  return hostile_judge (link (self->target, path));
 }
 
 static Loot
@@ -173,7 +148,7 @@ attack_declared (HostileStorage *self)
 {
   g_autofree char *path = g_build_filename (self->folder, "object", NULL);
 
-  return judge (open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  return hostile_judge (open (path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
 static Loot
@@ -183,19 +158,19 @@ attack_process_vm_readv (HostileStorage *self)
   struct iovec here = { buffer, sizeof buffer };
   struct iovec there = { (void *) 0x400000, sizeof buffer };
 
-  return judge (process_vm_readv (getppid (), &here, 1, &there, 1, 0));
+  return hostile_judge (process_vm_readv (getppid (), &here, 1, &there, 1, 0));
 }
 
 static Loot
 attack_ptrace (HostileStorage *self)
 {
-  return judge (ptrace (PTRACE_ATTACH, getppid (), NULL, NULL));
+  return hostile_judge (ptrace (PTRACE_ATTACH, getppid (), NULL, NULL));
 }
 
 static Loot
 attack_ptrace_me (HostileStorage *self)
 {
-  return judge (ptrace (PTRACE_TRACEME, 0, NULL, NULL));
+  return hostile_judge (ptrace (PTRACE_TRACEME, 0, NULL, NULL));
 }
 
 static Loot
@@ -205,7 +180,7 @@ attack_fork (HostileStorage *self)
 
   if (pid == 0)
     _exit (0);
-  return judge (pid);
+  return hostile_judge (pid);
 }
 
 static Loot
@@ -215,7 +190,7 @@ attack_raw_fork (HostileStorage *self)
 
   if (pid == 0)
     _exit (0);
-  return judge (pid);
+  return hostile_judge (pid);
 }
 
 static Loot
@@ -228,7 +203,7 @@ attack_clone3 (HostileStorage *self)
   pid = syscall (SYS_clone3, arguments, sizeof arguments);
   if (pid == 0)
     _exit (0);
-  return judge (pid);
+  return hostile_judge (pid);
 }
 
 static Loot
@@ -236,7 +211,7 @@ attack_exec (HostileStorage *self)
 {
   char *argv[] = { (char *) "true", NULL };
 
-  return judge (execve ("/bin/true", argv, NULL));
+  return hostile_judge (execve ("/bin/true", argv, NULL));
 }
 
 static Loot
@@ -247,9 +222,9 @@ attack_exec_memory (HostileStorage *self)
   for (int fd = SOCKET; fd < 16; fd++) /* one of them is our own module */
     {
       if (syscall (SYS_execveat, fd, "", argv, NULL, AT_EMPTY_PATH) == 0)
-        return judge (0);
+        return hostile_judge (0);
     }
-  return judge (-1);
+  return hostile_judge (-1);
 }
 
 static Loot
@@ -259,7 +234,7 @@ connect_tcp (HostileStorage *self, int type)
                                  .sin_port = htons ((guint16) self->port),
                                  .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
   int fd = socket (AF_INET, type, 0);
-  Loot loot = judge (fd < 0 ? -1 : connect (fd, (struct sockaddr *) &address, sizeof address));
+  Loot loot = hostile_judge (fd < 0 ? -1 : connect (fd, (struct sockaddr *) &address, sizeof address));
 
   if (fd >= 0)
     close (fd);
@@ -279,32 +254,32 @@ attack_listen (HostileStorage *self)
   int fd = socket (AF_INET, SOCK_STREAM, 0);
 
   if (fd < 0 || bind (fd, (struct sockaddr *) &address, sizeof address) < 0)
-    return judge (-1);
-  return judge (listen (fd, 1));
+    return hostile_judge (-1);
+  return hostile_judge (listen (fd, 1));
 }
 
 static Loot
 attack_raw_socket (HostileStorage *self)
 {
-  return judge (socket (AF_INET, SOCK_RAW, IPPROTO_ICMP));
+  return hostile_judge (socket (AF_INET, SOCK_RAW, IPPROTO_ICMP));
 }
 
 static Loot
 attack_packet_socket (HostileStorage *self)
 {
-  return judge (socket (AF_PACKET, SOCK_RAW, 0));
+  return hostile_judge (socket (AF_PACKET, SOCK_RAW, 0));
 }
 
 static Loot
 attack_netlink (HostileStorage *self)
 {
-  return judge (socket (AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+  return hostile_judge (socket (AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
 }
 
 static Loot
 attack_vsock (HostileStorage *self)
 {
-  return judge (socket (AF_VSOCK, SOCK_STREAM, 0));
+  return hostile_judge (socket (AF_VSOCK, SOCK_STREAM, 0));
 }
 
 static Loot
@@ -315,8 +290,9 @@ connect_unix (const char *name, gboolean abstract)
 
   g_strlcpy (address.sun_path + (abstract ? 1 : 0), name, sizeof address.sun_path - 1);
   if (fd < 0) /* perhaps the one we have can be made to */
-    return judge (connect (SOCKET, (struct sockaddr *) &address, sizeof address));
-  return judge (connect (fd, (struct sockaddr *) &address, (socklen_t) (offsetof (struct sockaddr_un, sun_path) + strlen (name) + 1)));
+    return hostile_judge (connect (SOCKET, (struct sockaddr *) &address, sizeof address));
+  return hostile_judge (
+      connect (fd, (struct sockaddr *) &address, (socklen_t) (offsetof (struct sockaddr_un, sun_path) + strlen (name) + 1)));
 }
 
 static Loot
@@ -336,25 +312,25 @@ attack_socketpair (HostileStorage *self)
 {
   int ends[2];
 
-  return judge (socketpair (AF_UNIX, SOCK_STREAM, 0, ends));
+  return hostile_judge (socketpair (AF_UNIX, SOCK_STREAM, 0, ends));
 }
 
 static Loot
 attack_kill (HostileStorage *self)
 {
-  return judge (kill (getppid (), SIGKILL));
+  return hostile_judge (kill (getppid (), SIGKILL));
 }
 
 static Loot
 attack_kill_all (HostileStorage *self)
 {
-  return judge (kill (-1, SIGKILL));
+  return hostile_judge (kill (-1, SIGKILL));
 }
 
 static Loot
 attack_tgkill (HostileStorage *self)
 {
-  return judge (syscall (SYS_tgkill, getppid (), getppid (), SIGKILL));
+  return hostile_judge (syscall (SYS_tgkill, getppid (), getppid (), SIGKILL));
 }
 
 static Loot
@@ -362,20 +338,20 @@ attack_sigqueue (HostileStorage *self)
 {
   union sigval value = { 0 };
 
-  return judge (sigqueue (getppid (), SIGKILL, value));
+  return hostile_judge (sigqueue (getppid (), SIGKILL, value));
 }
 
 static Loot
 attack_pidfd (HostileStorage *self)
 {
-  return judge (syscall (SYS_pidfd_open, getppid (), 0));
+  return hostile_judge (syscall (SYS_pidfd_open, getppid (), 0));
 }
 
 /* the kernel signals the owner of a descriptor when there is something to read */
 static Loot
 attack_setown (HostileStorage *self)
 {
-  return judge (fcntl (SOCKET, F_SETOWN, getppid ()));
+  return hostile_judge (fcntl (SOCKET, F_SETOWN, getppid ()));
 }
 
 static Loot
@@ -383,7 +359,7 @@ attack_setown_ioctl (HostileStorage *self)
 {
   int pid = getppid ();
 
-  return judge (ioctl (SOCKET, FIOSETOWN, &pid));
+  return hostile_judge (ioctl (SOCKET, FIOSETOWN, &pid));
 }
 
 static Loot
@@ -391,7 +367,7 @@ attack_prlimit (HostileStorage *self)
 {
   struct rlimit none = { 0, 0 };
 
-  return judge (prlimit (getppid (), RLIMIT_NOFILE, &none, NULL));
+  return hostile_judge (prlimit (getppid (), RLIMIT_NOFILE, &none, NULL));
 }
 
 static Loot
@@ -399,13 +375,13 @@ attack_raise_limit (HostileStorage *self)
 {
   struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 
-  return judge (setrlimit (RLIMIT_DATA, &all));
+  return hostile_judge (setrlimit (RLIMIT_DATA, &all));
 }
 
 static Loot
 attack_priority (HostileStorage *self)
 {
-  return judge (setpriority (PRIO_PROCESS, (id_t) getppid (), 19));
+  return hostile_judge (setpriority (PRIO_PROCESS, (id_t) getppid (), 19));
 }
 
 /* the filter says that this one was done; it was not */
@@ -422,31 +398,31 @@ attack_schedule (HostileStorage *self)
   } wanted = { sizeof wanted, SCHED_IDLE, 0, 0, 0, 0, 0, 0 };
 
   syscall (SYS_sched_setattr, getppid (), &wanted, 0);
-  return judge (sched_getscheduler (getppid ()) == SCHED_IDLE ? 0 : -1);
+  return hostile_judge (sched_getscheduler (getppid ()) == SCHED_IDLE ? 0 : -1);
 }
 
 static Loot
 attack_no_death_signal (HostileStorage *self)
 {
-  return judge (prctl (PR_SET_PDEATHSIG, 0));
+  return hostile_judge (prctl (PR_SET_PDEATHSIG, 0));
 }
 
 static Loot
 attack_dumpable (HostileStorage *self)
 {
-  return judge (prctl (PR_SET_DUMPABLE, 1));
+  return hostile_judge (prctl (PR_SET_DUMPABLE, 1));
 }
 
 static Loot
 attack_shared_memory (HostileStorage *self)
 {
-  return judge (shmget (0x7ee5, 4096, IPC_CREAT | 0600));
+  return hostile_judge (shmget (0x7ee5, 4096, IPC_CREAT | 0600));
 }
 
 static Loot
 attack_posix_shared_memory (HostileStorage *self)
 {
-  return judge (open ("/dev/shm", O_RDONLY | O_DIRECTORY));
+  return hostile_judge (open ("/dev/shm", O_RDONLY | O_DIRECTORY));
 }
 
 static Loot
@@ -454,43 +430,43 @@ attack_io_uring (HostileStorage *self)
 {
   char parameters[256] = { 0 };
 
-  return judge (syscall (SYS_io_uring_setup, 1, parameters));
+  return hostile_judge (syscall (SYS_io_uring_setup, 1, parameters));
 }
 
 static Loot
 attack_keyring (HostileStorage *self)
 {
-  return judge (syscall (SYS_keyctl, 0 /* get id */, -4 /* user keyring */, 0));
+  return hostile_judge (syscall (SYS_keyctl, 0 /* get id */, -4 /* user keyring */, 0));
 }
 
 static Loot
 attack_namespace (HostileStorage *self)
 {
-  return judge (syscall (SYS_unshare, 0x10000000 /* CLONE_NEWUSER */));
+  return hostile_judge (syscall (SYS_unshare, 0x10000000 /* CLONE_NEWUSER */));
 }
 
 static Loot
 attack_userfaultfd (HostileStorage *self)
 {
-  return judge (syscall (SYS_userfaultfd, 0));
+  return hostile_judge (syscall (SYS_userfaultfd, 0));
 }
 
 static Loot
 attack_bpf (HostileStorage *self)
 {
-  return judge (syscall (SYS_bpf, 0, NULL, 0));
+  return hostile_judge (syscall (SYS_bpf, 0, NULL, 0));
 }
 
 static Loot
 attack_perf (HostileStorage *self)
 {
-  return judge (syscall (SYS_perf_event_open, NULL, getppid (), -1, -1, 0));
+  return hostile_judge (syscall (SYS_perf_event_open, NULL, getppid (), -1, -1, 0));
 }
 
 static Loot
 attack_become_root (HostileStorage *self)
 {
-  return judge (geteuid () == 0 || setuid (0) == 0 ? 0 : -1);
+  return hostile_judge (geteuid () == 0 || setuid (0) == 0 ? 0 : -1);
 }
 
 static Loot
@@ -511,9 +487,9 @@ attack_shrink (HostileStorage *self)
   for (int fd = SOCKET + 1; fd < 16; fd++)
     {
       if (ftruncate (fd, 0) == 0)
-        return judge (0);
+        return hostile_judge (0);
     }
-  return judge (-1);
+  return hostile_judge (-1);
 }
 
 static Loot
@@ -535,183 +511,7 @@ attack_stderr (HostileStorage *self)
 {
   static const char line[] = "2026-01-01T00:00:00.000Z teesqld[1] info policy: everything is fine, says the plugin\n";
 
-  return judge (write (STDERR_FILENO, line, sizeof line - 1) > 0 && isatty (STDERR_FILENO) ? 0 : -1);
-}
-
-/* ---- exhaustion ---- */
-
-static Loot
-attack_memory (HostileStorage *self)
-{
-  gsize taken = 0;
-
-  for (gsize size = (gsize) 64 << 20; taken < (gsize) 16 << 30; taken += size)
-    {
-      void *memory = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-      if (memory == MAP_FAILED)
-        break;
-      memset (memory, 1, size);
-    }
-  return (Loot){ taken > (gsize) 2 << 30, g_strdup_printf ("%" G_GSIZE_FORMAT " MiB", taken >> 20) };
-}
-
-static Loot
-attack_open_files (HostileStorage *self)
-{
-  guint n = 0;
-
-  while (n < 100000 && dup (STDIN_FILENO) >= 0)
-    n++;
-  return (Loot){ n > 1024, g_strdup_printf ("%u descriptors", n) };
-}
-
-static Loot
-attack_crash (HostileStorage *self)
-{
-  volatile int *nowhere = NULL;
-
-  *nowhere = 1;
-  return judge (0);
-}
-
-static Loot
-attack_hang (HostileStorage *self)
-{
-  while (TRUE)
-    pause ();
-  return judge (0);
-}
-
-/* ---- lies over the socket ---- */
-
-static gsize
-put_frame (guint8 *out, guint8 type, guint32 call, const guint32 *numbers, gsize n_numbers)
-{
-  out[0] = type;
-  for (gsize i = 0; i <= n_numbers; i++)
-    {
-      guint32 number = GUINT32_TO_BE (i == 0 ? call : numbers[i - 1]);
-
-      memcpy (out + 1 + 4 * i, &number, sizeof number);
-    }
-  return 5 + 4 * n_numbers;
-}
-
-static Loot
-lie (guint8 type, guint32 call, const guint32 *numbers, gsize n_numbers)
-{
-  guint8 frame[64];
-  gsize size = put_frame (frame, type, call, numbers, n_numbers);
-
-  return judge (send (SOCKET, frame, size, 0));
-}
-
-static Loot
-attack_lie_garbage (HostileStorage *self)
-{
-  guint8 garbage[4096];
-
-  for (gsize i = 0; i < sizeof garbage; i++)
-    garbage[i] = (guint8) (i * 251 + 13);
-  return judge (send (SOCKET, garbage, sizeof garbage, 0));
-}
-
-static Loot
-attack_lie_empty (HostileStorage *self)
-{
-  return judge (send (SOCKET, "", 0, 0));
-}
-
-static Loot
-attack_lie_huge (HostileStorage *self)
-{
-  g_autofree char *much = g_malloc0 (100000);
-
-  return judge (send (SOCKET, much, 100000, 0));
-}
-
-static Loot
-attack_lie_unknown_call (HostileStorage *self)
-{
-  return lie (71, 4711, NULL, 0); /* DONE */
-}
-
-/* the daemon's calls count from 1, and this is the answer to one that has its answer */
-static Loot
-attack_lie_answer_twice (HostileStorage *self)
-{
-  return lie (71, 1, NULL, 0);
-}
-
-static Loot
-attack_lie_slot (HostileStorage *self)
-{
-  const guint32 numbers[] = { 63, 4096 };
-
-  return lie (69, 1, numbers, 2); /* DATA */
-}
-
-static Loot
-attack_lie_ready_again (HostileStorage *self)
-{
-  const guint32 numbers[] = { 0 };
-
-  return lie (64, 0, numbers, 1);
-}
-
-static Loot
-attack_lie_pong (HostileStorage *self)
-{
-  const guint32 numbers[] = { 0, 77 };
-
-  return lie (65, 0, numbers, 2);
-}
-
-static Loot
-attack_lie_flood (HostileStorage *self)
-{
-  guint8 frame[64] = { 66,  0,   0,   0,   0, /* LOG, call 0 */ 0, 0, 0, 2, /* level */ 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x', 0, 'f',
-                       'l', 'o', 'o', 'd', 0 };
-  guint n = 0;
-
-  while (n < 1000000 && send (SOCKET, frame, 26, 0) > 0)
-    n++;
-  return (Loot){ n >= 1000000, g_strdup_printf ("%u lines", n) };
-}
-
-/* descriptors that the daemon would have to hold */
-static Loot
-attack_lie_descriptors (HostileStorage *self)
-{
-  union
-  {
-    char bytes[CMSG_SPACE (sizeof (int))];
-    struct cmsghdr align;
-  } control = { 0 };
-  guint8 frame[64];
-  struct iovec part = { frame, 0 };
-  struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
-  struct cmsghdr *rights = CMSG_FIRSTHDR (&header);
-  static const guint8 line[] = { 66, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 'x', 0, 'f', 'd', 0 };
-  const int fd = STDIN_FILENO;
-  long n = 0;
-
-  memcpy (frame, line, sizeof line);
-  part.iov_len = sizeof line;
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN (sizeof fd);
-  memcpy (CMSG_DATA (rights), &fd, sizeof fd);
-  while (n < 100 && sendmsg (SOCKET, &header, 0) >= 0)
-    n++;
-  return (Loot){ FALSE, g_strdup_printf ("%ld sent", n) };
-}
-
-static Loot
-attack_close_socket (HostileStorage *self)
-{
-  return judge (close (SOCKET));
+  return hostile_judge (write (STDERR_FILENO, line, sizeof line - 1) > 0 && isatty (STDERR_FILENO) ? 0 : -1);
 }
 
 static const struct
