@@ -8,7 +8,8 @@ build=(gcc dpkg-dev meson ninja-build pkg-config git ca-certificates curl
        libglib2.0-dev libgnutls28-dev libsoup-3.0-dev libjson-glib-dev libpq-dev nettle-dev libsecp256k1-dev libzstd-dev libseccomp-dev)
 # to run it here: PostgreSQL 17 comes from get-postgresql.sh, which on Debian 12 needs patchelf
 run=(libglib2.0-bin patchelf python3 jq util-linux)
-test=(go-md2man clang clang-format libclang-rt-dev g++ universal-ctags python3-cryptography npm nodejs haproxy iproute2)
+test=(go-md2man clang clang-format libclang-rt-dev g++ universal-ctags python3-cryptography npm nodejs haproxy iproute2
+      ceph-common ceph-mon ceph-osd radosgw awscli rclone)
 
 want=("${build[@]}" "${run[@]}")
 [ "${1:-build}" = test ] && want+=("${test[@]}")

@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 
-from .processes import Process, folder, free_port, run, wait_for
+from .processes import Process, folder, free_port, run
 
 PROGRAMS = ("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 SETTINGS = """
@@ -114,10 +114,9 @@ class Ceph:
         return run(["curl", "-s", "-o", os.devnull, "-m", "2", self.url + "/"], check=False).returncode == 0
 
     def stop(self):
+        """All of it is in memory and in a folder that goes: nothing to wait for."""
         for process in (self.gateway, self.osd, self.monitor):
-            process.signal(15)
-        for process in (self.gateway, self.osd, self.monitor):
-            wait_for(lambda p=process: not p.alive(), f"the end of {process.name}")
+            process.kill()
 
     def environment(self):
         """For the clients of others; nothing of the caller's own configuration."""
