@@ -52,8 +52,16 @@ TeesqlCatalog *teesql_catalog_open (const TeesqlCatalogOptions *options, GCancel
  */
 TeesqlCatalog *teesql_catalog_read (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, GCancellable *cancellable,
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* what an operator decided: the next open begins a new lineage whose parent is the newest verified record there
- * (`STATE/backup/STORAGE/accept`) */
+/* as above, up to a record that the operator chose: what is newer is not looked at. @lineage must be given */
+TeesqlCatalog *teesql_catalog_read_at (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, guint64 sequence,
+                                       GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_catalog_mark_restored:
+ * @parent: (nullable): %NULL: nothing there is worth going on from
+ *
+ * what an operator decided: the next open begins a new lineage whose parent is the newest verified record there
+ * (`STATE/backup/STORAGE/accept`)
+ */
 gboolean teesql_catalog_mark_restored (const char *head_path, const TeesqlLineage *parent, guint64 sequence, const guint8 digest[32],
                                        GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
@@ -85,5 +93,13 @@ gboolean teesql_catalog_add_epoch (TeesqlCatalog *self, guint32 epoch, GCancella
  */
 gboolean teesql_catalog_remove (TeesqlCatalog *self, GPtrArray *backups, const GArray *wal_before, GCancellable *cancellable,
                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* (nullable) (element-type TeesqlRecipient): stores the epoch keys that a recipient's object is missing for, or whose object is not the one
+ * that was stored (`STATE/backup/STORAGE/recovery` knows their digests) */
+gboolean teesql_catalog_publish_recovery (TeesqlCatalog *self, GPtrArray *recipients, GCancellable *cancellable, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+const char *teesql_catalog_get_head_path (TeesqlCatalog *self); /* (nullable) */
+/* (nullable): the backup that is being made, whose objects no record names yet: clean-up leaves them alone */
+void teesql_catalog_set_running (TeesqlCatalog *self, const guint8 *backup_id);
+gboolean teesql_catalog_is_running (TeesqlCatalog *self, const guint8 backup_id[TEESQL_SEAL_BACKUP_ID_SIZE]);
 
 G_END_DECLS

@@ -1,0 +1,36 @@
+#pragma once
+/* What WAL objects are there, by their names. */
+#include "backup/teesql-layout.h"
+#include "backup/teesql-repository.h"
+
+G_BEGIN_DECLS
+
+/**
+ * TeesqlWalObject:
+ * @partial: part of the segment that holds @start_lsn
+ */
+typedef struct
+{
+  guint32 timeline;
+  guint64 start_lsn;
+  guint64 end_lsn;
+  gboolean partial;
+} TeesqlWalObject;
+
+/* @name: whole; %FALSE for what is no segment or part of one under @lineage, histories too */
+gboolean teesql_wal_object_parse (TeesqlRepository *repository, const TeesqlLineage *lineage, const char *name, guint32 segment_size,
+                                  TeesqlWalObject *out) G_GNUC_WARN_UNUSED_RESULT;
+char *teesql_wal_object_dup_name (TeesqlRepository *repository, const TeesqlLineage *lineage, const TeesqlWalObject *object,
+                                  guint32 segment_size) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_wal_list:
+ * @from, @to: only what touches this range
+ *
+ * Returns: (transfer full) (nullable) (element-type TeesqlWalObject): by start, then by end
+ */
+GArray *teesql_wal_list (TeesqlRepository *repository, const TeesqlLineage *lineage, guint32 timeline, guint32 segment_size, guint64 from,
+                         guint64 to, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* how far the objects lead from @from without a hole */
+guint64 teesql_wal_reach (const GArray *objects, guint64 from);
+
+G_END_DECLS
