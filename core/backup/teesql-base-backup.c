@@ -97,6 +97,7 @@ run_begin_backup (TeesqlBaseBackupRun *self, GError **error)
 
   if (gnutls_rnd (GNUTLS_RND_RANDOM, backup->id, sizeof backup->id) < 0)
     return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_FAILED, "random", "no random numbers");
+  teesql_catalog_set_running (self->options->catalog, backup->id);
   backup->incremental = self->options->parent != NULL;
   if (backup->incremental)
     memcpy (backup->parent_id, self->options->parent->id, sizeof backup->parent_id);
@@ -250,10 +251,11 @@ teesql_base_backup_run (const TeesqlBaseBackupOptions *options, GCancellable *ca
                 run_store_part (&run, &local_error);
 
   run_clear (&run);
+  if (!ok && backup->start_lsn != 0 && !run.in_catalog)
+    teesql_base_backup_clean (&run);
+  teesql_catalog_set_running (options->catalog, NULL);
   if (ok)
     return g_steal_pointer (&backup);
-  if (backup->start_lsn != 0 && !run.in_catalog)
-    teesql_base_backup_clean (&run);
   g_propagate_error (error, g_steal_pointer (&local_error));
   return NULL;
 }

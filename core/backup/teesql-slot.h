@@ -6,11 +6,13 @@ G_BEGIN_DECLS
 /**
  * TeesqlSlot:
  * @restart_lsn: the server keeps WAL from here on; 0: it keeps none (the slot was invalidated, or never reserved any)
+ * @restart_timeline: the one that @restart_lsn lies on
  */
 typedef struct
 {
   gboolean exists;
   guint64 restart_lsn;
+  guint32 restart_timeline;
 } TeesqlSlot;
 
 /**
