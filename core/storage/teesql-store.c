@@ -1,3 +1,4 @@
+#include "storage/teesql-storage-client.h"
 #include "storage/teesql-store-private.h"
 
 #define CALL_TIMEOUT_MS   (60 * 1000)
@@ -153,12 +154,21 @@ teesql_store_get_last_problem (TeesqlStore *self)
   return problem;
 }
 
+static TeesqlStorage *
+client_finish (GAsyncResult *result, GError **error)
+{
+  TeesqlStorageClient *client = teesql_storage_client_new_finish (result, error);
+
+  return client != NULL ? TEESQL_STORAGE (client) : NULL;
+}
+
 TeesqlStore *
 teesql_store_new (const TeesqlStoreOptions *options)
 {
-  static const TeesqlStoreMaker none = { 0 };
+  static const TeesqlStoreMaker hosted = { teesql_storage_client_new_async, client_finish };
 
-  g_return_val_if_fail (options != NULL && options->storage != NULL, NULL);
+  g_return_val_if_fail (options != NULL, NULL);
+  g_return_val_if_fail (options->storage != NULL || (options->config != NULL && options->instance != NULL), NULL);
 
-  return teesql_store_new_full (options, &none);
+  return teesql_store_new_full (options, &hosted);
 }

@@ -353,7 +353,8 @@ get_async (TeesqlStorage *storage, const char *name, guint64 offset, guint64 len
     return;
   if (bytes == NULL)
     g_task_return_error (task, not_found (name));
-  else if (offset >= size || (length != G_MAXUINT64 && length > size - offset)) /* at the end is no range here, as in S3 */
+  else if (offset > size || (offset == size && size > 0) ||
+           (length != G_MAXUINT64 && length > size - offset)) /* at the end is no range here, as in S3 */
     g_task_return_error (task, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_FAILED, "range", 0, "no such range"));
   else
     {
@@ -453,8 +454,9 @@ upload_begin_async (TeesqlStorage *storage, const char *name, TeesqlStoragePutFl
   Upload *upload = NULL;
   char *id = NULL;
 
-  if (fail_first (self, plan, task))
+  if (fail_first (self, plan, task) || g_task_return_error_if_cancelled (task))
     return;
+  g_task_set_check_cancellable (task, FALSE); /* an upload that is made is told of */
   upload = g_new0 (Upload, 1);
   upload->name = g_strdup (name);
   upload->parts = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
