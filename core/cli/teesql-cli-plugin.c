@@ -159,6 +159,7 @@ int
 teesql_cli_run_plugin (const TeesqlCliGlobals *globals, int argc, char **argv)
 {
   static const TeesqlCliCommand verbs[] = {
+    { "check", "hold a storage to its contract", teesql_cli_run_plugin_check },
     { "info", "print a plugin's options", run_info },
     { "list", "list plugins", run_list },
   };

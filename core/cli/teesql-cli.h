@@ -46,6 +46,7 @@ int teesql_cli_run_cert (const TeesqlCliGlobals *globals, int argc, char **argv)
 int teesql_cli_run_config (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_connect (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin (const TeesqlCliGlobals *globals, int argc, char **argv);
+int teesql_cli_run_plugin_check (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_secret (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_verify (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_verify_quote (const TeesqlCliGlobals *globals, int argc, char **argv);
