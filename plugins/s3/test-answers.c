@@ -102,6 +102,10 @@ test_list_refused (void)
     LIST ("<Contents><Key><![CDATA[repo/w1]]></Key><Size>1</Size></Contents>"),
     LIST ("<?php x?>"),
     LIST ("<Contents><Key>&unknown;</Key><Size>1</Size></Contents>"),
+    LIST ("<Contents><Key>&#0;</Key></Wrong>"),
+    LIST ("<Contents><Key>&#xd800;</Key></Contents>"),
+    LIST ("<Contents><Key>&# 49;</Key></Contents>"),
+    LIST ("<Contents><Key>&</Key></Contents>"),
     LIST ("<a><b><c><d><e><f></f></e></d></c></b></a>"),
     LIST ("<Contents><Key>repo/w\xff</Key><Size>1</Size></Contents>"),
   };

@@ -1,11 +1,13 @@
 /* One call of the plugin s3 a command line, for tests that look at the store with other people's clients; and its bench.
- * s3-driver OPTION=VALUE… -- COMMAND ARGUMENT…; the secret access key is taken from AWS_SECRET_ACCESS_KEY. */
+ * s3-driver OPTION=VALUE… -- COMMAND ARGUMENT…, or s3-driver hosted=CONFIGURATION -- …, with [storage:s3] behind its confined host. The
+ * secret access key is taken from AWS_SECRET_ACCESS_KEY. */
 #include <gio/gio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <teesql/teesql-storage.h>
 
 #include "s3/s3-storage.h"
+#include "storage/teesql-storage-client.h"
 
 #define PART_SIZE ((gsize) 8 << 20)
 #define PARALLEL  4
@@ -74,6 +76,24 @@ storage_new (int n, char **options)
     fail (error);
   g_type_class_unref (klass);
   return TEESQL_STORAGE (object);
+}
+
+/* The same plugin behind its confined host, as teesqld has it. */
+static TeesqlStorage *
+hosted_new (const char *path)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  GError *error = NULL;
+  g_autoptr (TeesqlConfig) config = teesql_config_load (TEESQL_CONFIG_DAEMON, path, &error);
+  TeesqlStorageClient *client = NULL;
+
+  if (config == NULL)
+    fail (error);
+  teesql_storage_client_new_async (config, "s3", NULL, keep, &result);
+  client = teesql_storage_client_new_finish (wait_for (&result), &error);
+  if (client == NULL)
+    fail (error);
+  return TEESQL_STORAGE (client);
 }
 
 static void
@@ -459,6 +479,7 @@ int
 main (int argc, char **argv)
 {
   int split = 1;
+  gboolean hosted = FALSE;
   TeesqlStorage *storage = NULL;
 
   while (split < argc && strcmp (argv[split], "--") != 0)
@@ -466,7 +487,8 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (commands) && split + 1 < argc; i++)
     if (strcmp (commands[i].name, argv[split + 1]) == 0 && argc - split - 2 == commands[i].n_arguments)
       {
-        storage = storage_new (split - 1, argv + 1);
+        hosted = split == 2 && g_str_has_prefix (argv[1], "hosted=");
+        storage = hosted ? hosted_new (argv[1] + strlen ("hosted=")) : storage_new (split - 1, argv + 1);
         commands[i].run (storage, argv + split + 2);
         g_object_unref (storage);
         return 0;

@@ -13,7 +13,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 from harness import ceph, tap  # noqa: E402
-from harness.processes import BUILD, folder, run  # noqa: E402
+from harness.processes import BUILD, PLUGINS, folder, run  # noqa: E402
 
 DRIVER = os.path.join(BUILD, "tests/integration/s3-driver")
 BUCKET, PREFIX = "teesql-test", "orders/one"
@@ -50,6 +50,16 @@ class Store:
         assert result.returncode == 1, f"{command}: {result.returncode}, expected {fails}\n{result.stderr}"
         tap.equal(result.stderr.split()[0], fails, " ".join(map(str, command)))
         return result.stderr
+
+    def hosted(self, *command):
+        path, secret = self.file("teesqld.conf"), self.file("secret")
+        with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
+            f.write(self.ceph.SECRET_KEY)
+        with open(path, "w", encoding="ascii") as f:
+            f.write(f"[teesql]\ncluster = orders\nplugin-path = {PLUGINS}\n\n[backup]\nstorages = s3\n\n[storage:s3]\nendpoint = {self.ceph.url}\n"
+                    f"bucket = {BUCKET}\nprefix = {PREFIX}\npath-style = true\naccess-key-id = {self.ceph.ACCESS_KEY}\n"
+                    f"secret-access-key = file:{secret}\n")
+        return run([DRIVER, f"hosted={path}", "--", *map(str, command)]).stdout
 
     def put(self, name, size, *how, command="put"):
         content = os.urandom(size)
@@ -289,6 +299,21 @@ def by_javascript(store):
         tap.equal(int(size), len(store.written[key[len(PREFIX) + 1:]]))
         found[key] = digest
     check_listing(store, found)
+
+
+@tap.case("behind the confined storage host it does the same")
+def hosted(store):
+    content = os.urandom(20 * MIB + 7)
+    with open(store.file("content"), "wb") as f:
+        f.write(content)
+    for command in (["put", "hosted", store.file("content"), "if-absent", "unknown"], ["upload", "hosted", store.file("content"), "any", "commit"],
+                    ["get", "hosted", store.file("got"), 0, 0], ["list", "part", 2], ["stat", "parts"], ["remove", "hosted"]):
+        out = store.hosted(*command)
+        if command[0] == "get":
+            with open(store.file("got"), "rb") as f:
+                assert f.read() == content
+        elif command[0] == "list":
+            tap.equal([line.split()[0] for line in out.splitlines()], sorted(n for n in store.written if n.startswith("part")))
 
 
 @tap.case("a gateway that is killed is unavailable, and after its return all is there")
