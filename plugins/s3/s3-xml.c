@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#define REFERENCE_MAX ((gsize) 10)
 #define DEPTH_MAX     6
 #define NAME_MAX_SIZE 64
 #define TEXT_MAX      ((gsize) 8192)
@@ -15,12 +14,24 @@ typedef struct
   GString *text;
   guint depth;
   gboolean has_root;
+  GError *failure; /* the first: GMarkup may go on for a callback or two behind an error */
 } Reader;
 
-static void
-refuse (GError **error, const char *text)
+static GError *
+malformed (const char *text)
 {
-  g_propagate_error (error, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_MALFORMED, "s3-xml", 0, "XML of the store: %s", text));
+  return teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_MALFORMED, "s3-xml", 0, "XML of the store: %s", text);
+}
+
+/* Stops the parser. @failure: (transfer full) (nullable): %NULL where there is one already */
+static void
+stop (Reader *self, GError *failure, GError **error)
+{
+  if (self->failure == NULL)
+    self->failure = failure;
+  else
+    g_clear_error (&failure);
+  g_set_error_literal (error, G_MARKUP_ERROR, G_MARKUP_ERROR_PARSE, "stopped");
 }
 
 static void
@@ -28,34 +39,45 @@ start_cb (GMarkupParseContext *context, const char *name, const char **attribute
           GError **error)
 {
   Reader *self = user_data;
+  GError *failure = NULL;
 
+  if (self->failure != NULL)
+    {
+      stop (self, NULL, error);
+      return;
+    }
   if (self->depth >= DEPTH_MAX || strlen (name) > NAME_MAX_SIZE || strchr (name, '/') != NULL)
     {
-      refuse (error, "elements too deep, or with too long a name");
+      stop (self, malformed ("elements too deep, or with too long a name"), error);
       return;
     }
   if (self->depth++ > 0)
     g_string_append_c (self->path, '/');
   else if (self->has_root)
     {
-      refuse (error, "two documents in one");
+      stop (self, malformed ("two documents in one"), error);
       return;
     }
   self->has_root = TRUE;
   g_string_append (self->path, name);
   g_string_truncate (self->text, 0);
-  if (self->handler->start != NULL)
-    self->handler->start (self->path->str, self->user_data, error);
+  if (self->handler->start != NULL && !self->handler->start (self->path->str, self->user_data, &failure))
+    stop (self, failure, error);
 }
 
 static void
 end_cb (GMarkupParseContext *context, const char *name, gpointer user_data, GError **error)
 {
   Reader *self = user_data;
-  gsize cut = self->path->len - strlen (name);
+  GError *failure = NULL;
+  gsize cut = 0;
 
-  if (!self->handler->end (self->path->str, self->text->str, self->user_data, error))
-    return;
+  if (self->failure != NULL || !self->handler->end (self->path->str, self->text->str, self->user_data, &failure))
+    {
+      stop (self, failure, error);
+      return;
+    }
+  cut = self->path->len - strlen (name);
   g_string_truncate (self->path, cut > 0 ? cut - 1 : 0);
   g_string_truncate (self->text, 0);
   self->depth--;
@@ -67,9 +89,9 @@ text_cb (GMarkupParseContext *context, const char *text, gsize size, gpointer us
   Reader *self = user_data;
 
   if (size > TEXT_MAX - self->text->len)
-    refuse (error, "more text in an element than any has");
+    stop (self, malformed ("more text in an element than any has"), error);
   else if (memchr (text, '\0', size) != NULL)
-    refuse (error, "a NUL in text");
+    stop (self, malformed ("a NUL in text"), error);
   else
     g_string_append_len (self->text, text, (gssize) size);
 }
@@ -81,78 +103,25 @@ passthrough_cb (GMarkupParseContext *context, const char *text, gsize size, gpoi
   Reader *self = user_data;
 
   if (self->has_root || size < 6 || strncmp (text, "<?xml ", 6) != 0)
-    refuse (error, "a comment, CDATA, DOCTYPE or processing instruction");
-}
-
-/* XML 1.0, 2.2: Char, without NUL and surrogates */
-static gboolean
-is_char (guint64 value)
-{
-  return value == 0x9 || value == 0xa || value == 0xd || (value >= 0x20 && value <= 0xd7ff) || (value >= 0xe000 && value <= 0xfffd) ||
-         (value >= 0x10000 && value <= 0x10ffff);
-}
-
-/* What stands between & and ; */
-static gboolean
-is_reference (const char *text, gsize size)
-{
-  static const char *const names[] = { "lt", "gt", "amp", "quot", "apos" };
-  gboolean hex = size > 2 && text[1] == 'x';
-  g_autofree char *digits =
-      size > 1 && size <= REFERENCE_MAX && text[0] == '#' ? g_strndup (text + (hex ? 2 : 1), size - (hex ? 2 : 1)) : NULL;
-  guint64 value = 0;
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    if (size == strlen (names[i]) && strncmp (text, names[i], size) == 0)
-      return TRUE;
-  return digits != NULL && g_ascii_string_to_unsigned (digits, hex ? 16 : 10, 0, G_MAXUINT32, &value, NULL) && is_char (value);
-}
-
-/* GMarkup goes on behind a reference it cannot resolve and then reports two errors in one, which GLib warns of: so they are looked at
- * first. */
-static gboolean
-references_are_sound (const char *text, gsize size)
-{
-  const char *end = text + size;
-
-  for (const char *c = memchr (text, '&', size); c != NULL; c = memchr (c, '&', (gsize) (end - c)))
-    {
-      const char *stop = memchr (c, ';', MIN ((gsize) (end - c), REFERENCE_MAX + 2));
-
-      if (stop == NULL || !is_reference (c + 1, (gsize) (stop - c - 1)))
-        return FALSE;
-      c = stop;
-    }
-  return TRUE;
+    stop (self, malformed ("a comment, CDATA, DOCTYPE or processing instruction"), error);
 }
 
 static const GMarkupParser parser = { start_cb, end_cb, text_cb, passthrough_cb, NULL };
-
-static gboolean
-parse (Reader *self, const char *text, gsize size, GError **error)
-{
-  g_autoptr (GMarkupParseContext) context = g_markup_parse_context_new (&parser, 0, self, NULL);
-  g_autoptr (GError) cause = NULL;
-
-  if (g_markup_parse_context_parse (context, text, (gssize) size, &cause) && g_markup_parse_context_end_parse (context, &cause))
-    return TRUE;
-  if (cause->domain != G_MARKUP_ERROR)
-    g_propagate_error (error, g_steal_pointer (&cause));
-  else /* GMarkup quotes what it read: foreign bytes that stay out */
-    refuse (error, "not well-formed");
-  return FALSE;
-}
 
 gboolean
 s3_xml_read (const char *text, gsize size, const S3XmlHandler *handler, gpointer user_data, GError **error)
 {
   Reader self = { .handler = handler, .user_data = user_data, .path = g_string_new (NULL), .text = g_string_new (NULL) };
-  gboolean read = references_are_sound (text, size);
+  GMarkupParseContext *context = g_markup_parse_context_new (&parser, 0, &self, NULL);
+  /* its own errors are not asked for: it may report two in one, and it quotes what it read */
+  gboolean read = g_markup_parse_context_parse (context, text, (gssize) size, NULL) && g_markup_parse_context_end_parse (context, NULL);
 
-  if (!read)
-    refuse (error, "a reference that XML does not have");
-  read = read && parse (&self, text, size, error);
+  g_markup_parse_context_free (context);
   g_string_free (self.path, TRUE);
   g_string_free (self.text, TRUE);
+  if (!read && self.failure == NULL)
+    self.failure = malformed ("not well-formed");
+  if (self.failure != NULL)
+    g_propagate_error (error, self.failure);
   return read;
 }

@@ -99,6 +99,8 @@ test_list_refused (void)
     LIST (MORE),
     "<!DOCTYPE x [<!ENTITY a \"b\">]>" LIST (""),
     LIST ("<!-- hidden -->"),
+    LIST ("<~x/>"),
+    LIST ("<a><b><c><d><e><f/></e></d></c></b></a>"),
     LIST ("<Contents><Key><![CDATA[repo/w1]]></Key><Size>1</Size></Contents>"),
     LIST ("<?php x?>"),
     LIST ("<Contents><Key>&unknown;</Key><Size>1</Size></Contents>"),
