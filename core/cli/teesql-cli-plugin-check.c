@@ -241,6 +241,18 @@ run_all (Run *self)
   g_source_remove (terminated);
 }
 
+/* @error: (transfer full) */
+static int
+exit_code (const TeesqlCliGlobals *globals, GError *error)
+{
+  int code = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED) ? TEESQL_EXIT_REFUSED : teesql_cli_exit_code (error);
+
+  if (!globals->json)
+    teesql_cli_print_error (error);
+  g_error_free (error);
+  return code;
+}
+
 static int
 check (const TeesqlCliGlobals *globals, const char *instance, TeesqlConfig *config, TeesqlStorageCheckOptions *options)
 {
@@ -266,10 +278,7 @@ check (const TeesqlCliGlobals *globals, const char *instance, TeesqlConfig *conf
   teesql_store_close (store);
   if (run.ran)
     return run.passed ? TEESQL_EXIT_OK : TEESQL_EXIT_REFUSED;
-  if (!globals->json)
-    return teesql_cli_fail (run.error);
-  g_autoptr (GError) error = run.error;
-  return teesql_cli_exit_code (error);
+  return exit_code (globals, run.error);
 }
 
 int

@@ -194,6 +194,7 @@ cancel_commit (Check *self, const char *name, const char *id, const char *tag, G
     return FALSE;
   request->method = &teesql_store_method_upload_abort;
   g_clear_error (&error);
+  teesql_store_answer_clear (&answer);
   return ask_cancelled (self, request, delay_ms, &answer, &error);
 }
 

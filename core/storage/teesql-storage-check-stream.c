@@ -52,7 +52,8 @@ check_stream_read (GInputStream *stream, void *buffer, gsize count, GCancellable
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the content ends in an error");
       return -1;
     }
-  memcpy (buffer, data + self->at, n); /* ours, bounded by both */
+  if (n > 0)
+    memcpy (buffer, data + self->at, n); /* ours, bounded by both */
   self->at += n;
   set_stalled (self, FALSE);
   return (gssize) n;

@@ -142,6 +142,12 @@ run_case (Check *self, const CheckCase *what)
     }
   check_progress (self, 0, 0);
   passed = what->func (self);
+  if (!passed && g_cancellable_is_cancelled (self->cancellable))
+    {
+      g_clear_pointer (&self->expected, g_free); /* it did not fail, it was ended */
+      g_clear_pointer (&self->found, g_free);
+      return FALSE;
+    }
   tell (self, what, passed ? TEESQL_STORAGE_CHECK_PASSED : TEESQL_STORAGE_CHECK_FAILED, begun_us);
   return passed;
 }

@@ -44,6 +44,8 @@ typedef struct
   guint number;
   guint64 offset;
   guint64 length;
+  char *begun; /* the id of an upload that was begun, cancelled or not */
+  TeesqlObjectInfo *committed;
 } Job;
 
 static void
@@ -56,6 +58,8 @@ job_free (gpointer data)
   g_free (self->id);
   g_strfreev (self->tags);
   g_clear_pointer (&self->bytes, g_bytes_unref);
+  g_free (self->begun);
+  g_clear_pointer (&self->committed, teesql_object_info_unref);
   g_free (self);
 }
 
@@ -296,7 +300,21 @@ begin_run (GTask *task, gpointer source, gpointer data, GCancellable *cancellabl
   if (!g_task_set_return_on_cancel (task, FALSE))
     return;
   id = file_upload_begin (job->root, job->name, &error);
+  job->begun = g_strdup (id);
   return_pointer (task, id, g_free, error);
+}
+
+/* An upload that was begun before the cancellation was seen must be told of, or nobody could give it up. */
+static char *
+upload_begin_finish (TeesqlStorage *storage, GAsyncResult *result, GError **error)
+{
+  char *id = text_finish (storage, result, error);
+  Job *job = g_task_get_task_data (G_TASK (result));
+
+  if (id != NULL || job->begun == NULL)
+    return id;
+  g_clear_error (error);
+  return g_steal_pointer (&job->begun);
 }
 
 static void
@@ -341,8 +359,23 @@ commit_run (GTask *task, gpointer source, gpointer data, GCancellable *cancellab
 
   if (file_upload_commit (job->root, job->name, job->id, (const char *const *) job->tags, job->flags, task, &size, &error))
     info = teesql_object_info_new (job->name, size, -1, NULL);
+  if (info != NULL)
+    job->committed = teesql_object_info_ref (info);
   if (info != NULL || error != NULL)
     return_pointer (task, info, (GDestroyNotify) teesql_object_info_unref, error);
+}
+
+/* So must an object that appeared. */
+static TeesqlObjectInfo *
+upload_commit_finish (TeesqlStorage *storage, GAsyncResult *result, GError **error)
+{
+  TeesqlObjectInfo *info = info_finish (storage, result, error);
+  Job *job = g_task_get_task_data (G_TASK (result));
+
+  if (info != NULL || job->committed == NULL)
+    return info;
+  g_clear_error (error);
+  return g_steal_pointer (&job->committed);
 }
 
 static void
@@ -402,11 +435,11 @@ file_storage_iface_init (TeesqlStorageInterface *iface)
   iface->remove_async = remove_async;
   iface->remove_finish = boolean_finish;
   iface->upload_begin_async = upload_begin_async;
-  iface->upload_begin_finish = text_finish;
+  iface->upload_begin_finish = upload_begin_finish;
   iface->upload_part_async = upload_part_async;
   iface->upload_part_finish = text_finish;
   iface->upload_commit_async = upload_commit_async;
-  iface->upload_commit_finish = info_finish;
+  iface->upload_commit_finish = upload_commit_finish;
   iface->upload_abort_async = upload_abort_async;
   iface->upload_abort_finish = boolean_finish;
 }

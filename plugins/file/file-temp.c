@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define WINDOW    ((guint64) 8 * 1024 * 1024) /* dirty pages of one object, twice */
-#define N_RETRIES 100                         /* folders that others take away while we use them */
+#define N_RETRIES 1000                        /* folders that others take away while we use them */
 
 static char *
 random_name (void)
@@ -150,24 +150,12 @@ link_absent (Source *self, int at, const char *leaf)
   return result;
 }
 
-/* An unnamed file must get a name before it can replace another. */
 static int
 replace (Source *self, int at, const char *leaf)
 {
-  g_autofree char *name = self->name != NULL ? g_strdup (self->name) : random_name ();
-  int result = self->name != NULL ? 0 : link_fd (self, self->work, name);
+  int result = renameat (self->work, self->name, at, leaf);
 
-  if (result != 0)
-    return result;
-  result = renameat (self->work, name, at, leaf);
-  if (result != 0 && self->name == NULL)
-    {
-      int code = errno;
-
-      unlinkat (self->work, name, 0);
-      errno = code;
-    }
-  self->moved = self->name != NULL && result == 0;
+  self->moved = result == 0;
   return result;
 }
 
@@ -206,11 +194,30 @@ publish (Source *source, const char *object, TeesqlStoragePutFlags flags, GError
   return TRUE;
 }
 
+/* An unnamed file must have a name before it can replace another. It keeps it until it is moved: the last name of a file cannot be given
+ * back. %FALSE with errno */
+static gboolean
+give_name (FileTemp *self, const Source *source)
+{
+  g_autofree char *name = random_name ();
+
+  if (link_fd (source, source->work, name) != 0)
+    return FALSE;
+  self->name = g_steal_pointer (&name);
+  flock (self->fd, LOCK_EX | LOCK_NB);
+  return TRUE;
+}
+
 gboolean
 file_temp_publish (FileTemp *self, const char *object, TeesqlStoragePutFlags flags, GError **error)
 {
-  Source source = { .root = self->root, .work = file_root_get_work (self->root), .fd = self->fd, .name = self->name };
-  gboolean well = publish (&source, object, flags, error);
+  Source source = { .root = self->root, .work = file_root_get_work (self->root), .fd = self->fd };
+  gboolean well = FALSE;
+
+  if ((flags & TEESQL_STORAGE_PUT_IF_ABSENT) == 0 && self->name == NULL && !give_name (self, &source))
+    return file_fail (error, FILE_DOING_WRITE, errno == ENOENT ? EIO : errno, "storing %s", object);
+  source.name = self->name;
+  well = publish (&source, object, flags, error);
 
   if (source.moved)
     g_clear_pointer (&self->name, g_free);

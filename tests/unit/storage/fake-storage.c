@@ -66,7 +66,8 @@ fake_stream_read (GInputStream *stream, void *buffer, gsize count, GCancellable 
       return -1;
     }
   n = MIN (n, self->break_at - self->at);
-  memcpy (buffer, (const guint8 *) g_bytes_get_data (self->bytes, NULL) + self->at, n);
+  if (n > 0)
+    memcpy (buffer, (const guint8 *) g_bytes_get_data (self->bytes, NULL) + self->at, n);
   self->at += n;
   g_mutex_lock (&self->storage->lock);
   self->storage->n_read += n;
