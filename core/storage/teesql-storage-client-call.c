@@ -112,6 +112,7 @@ teesql_storage_call_end (TeesqlStorageCall *call)
         teesql_storage_client_give_slot (self, slot);
     }
   call->with_host = 0;
+  teesql_storage_call_forget_slots (call);
 }
 
 void
@@ -226,8 +227,8 @@ take_back (TeesqlStorageCall *call, guint32 slot, const char *word, GError **err
 static gboolean
 handle_taken (TeesqlStorageCall *call, const TeesqlStorageMessage *message, GError **error)
 {
-  if (!is_sender (call))
-    return teesql_storage_call_violation (error, "content was taken of a call without content");
+  if (!is_sender (call) || call->n_slots > 0)
+    return teesql_storage_call_violation (error, "content was taken of a call without content, or that keeps it to its end");
   if (!take_back (call, message->slot, "taken", error))
     return FALSE;
   teesql_storage_client_give_slot (call->client, message->slot);
@@ -280,7 +281,7 @@ teesql_storage_call_wants_slot (const TeesqlStorageCall *call)
     return teesql_storage_client_stream_wants_slot (call->stream);
   if (call->type != TEESQL_STORAGE_GET || call->opened || call->length <= n * (guint64) TEESQL_STORAGE_SLOT_SIZE)
     return FALSE;
-  return n < (teesql_storage_slots_count_free (call->client->slots) > TEESQL_STORAGE_N_SLOTS / 4 ? TEESQL_STORAGE_WINDOW : 1);
+  return n < (teesql_storage_client_count_free (call->client) > TEESQL_STORAGE_N_SLOTS / 4 ? TEESQL_STORAGE_WINDOW : 1);
 }
 
 /* The call has @slot now: filled with content, or for the host to fill. */

@@ -41,6 +41,8 @@ typedef struct
   GPtrArray *items;
   guint max;
   /* put and part */
+  guint n_slots;    /* of a part that stays in its slots: all that it needs, reserved at once or not at all */
+  guint n_reserved; /* of these, not yet filled */
   GInputStream *content;
   GBytes *bytes;
   gsize position;
@@ -69,6 +71,9 @@ struct _TeesqlStorageClient
   GHashTable *calls; /* id -> TeesqlStorageCall */
   GPtrArray *streams; /* of gets, borrowed */
   GQueue line;       /* calls that wait for a slot */
+  GQueue parts;      /* calls that wait for a reservation */
+  guint n_reserved;  /* slots that are free and promised */
+  guint n_for_parts; /* slots that parts have, or are promised */
   GSource *serving;  /* gives them out, one a turn */
   GSource *tick;
   GSource *last_wait;
@@ -117,6 +122,9 @@ void teesql_storage_call_use_slot (TeesqlStorageCall *call, guint32 slot);
 void teesql_storage_call_wait_for_slot (TeesqlStorageCall *call);
 void teesql_storage_client_give_slot (TeesqlStorageClient *self, guint32 slot);
 void teesql_storage_client_serve (TeesqlStorageClient *self);
+guint teesql_storage_client_count_free (TeesqlStorageClient *self); /* and not promised */
+void teesql_storage_call_wait_for_slots (TeesqlStorageCall *call);
+void teesql_storage_call_forget_slots (TeesqlStorageCall *call);
 
 /* ---- content of puts and parts ---- */
 

@@ -23,7 +23,9 @@ has_bytes (const TeesqlStorageCall *call)
 gboolean
 teesql_storage_sender_wants_slot (const TeesqlStorageCall *call)
 {
-  return !call->over && call->cancelled_at == 0 && has_bytes (call) && count_with_host (call) < TEESQL_STORAGE_WINDOW;
+  if (call->over || call->cancelled_at != 0 || !has_bytes (call))
+    return FALSE;
+  return call->n_slots > 0 ? call->n_reserved > 0 : count_with_host (call) < TEESQL_STORAGE_WINDOW;
 }
 
 static void
@@ -112,6 +114,12 @@ teesql_storage_sender_use_slot (TeesqlStorageCall *call, guint32 slot)
 void
 teesql_storage_sender_start (TeesqlStorageCall *call)
 {
+  if (call->bytes != NULL && g_bytes_get_size (call->bytes) <= TEESQL_STORAGE_MAPPED_MAX)
+    {
+      call->n_slots = (guint) ((g_bytes_get_size (call->bytes) + TEESQL_STORAGE_SLOT_SIZE - 1) / TEESQL_STORAGE_SLOT_SIZE);
+      teesql_storage_call_wait_for_slots (call);
+      return;
+    }
   if (call->bytes != NULL)
     {
       teesql_storage_call_wait_for_slot (call);

@@ -56,7 +56,7 @@ count_slots (TeesqlStorageClientStream *self)
 gboolean
 teesql_storage_client_stream_wants_slot (TeesqlStorageClientStream *self)
 {
-  guint n_free = teesql_storage_slots_count_free (self->client->slots);
+  guint n_free = teesql_storage_client_count_free (self->client);
   guint n = count_slots (self);
   guint64 missing = 0;
 

@@ -554,6 +554,7 @@ teesql_storage_client_finalize (GObject *object)
   g_hash_table_unref (self->calls);
   g_ptr_array_unref (self->streams);
   g_queue_clear (&self->line);
+  g_queue_clear (&self->parts);
   teesql_storage_slots_free (self->slots);
   teesql_storage_arena_clear (&self->arena);
   g_clear_error (&self->broken);
@@ -584,4 +585,5 @@ teesql_storage_client_init (TeesqlStorageClient *self)
   self->streams = g_ptr_array_new ();
   self->slots = teesql_storage_slots_new ();
   g_queue_init (&self->line);
+  g_queue_init (&self->parts);
 }

@@ -21,6 +21,8 @@ call_free (gpointer data)
   g_queue_clear (&call->credits);
   g_free (call->name);
   g_free (call->upload_id);
+  g_free (call->tag);
+  g_clear_pointer (&call->mapped, teesql_storage_part_unref);
   g_free (call->part);
   g_free (call);
 }
@@ -60,6 +62,13 @@ unprintable (const char *what)
 {
   return teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_FAILED, "broken-plugin", 0,
                            "%s is not of printable ASCII\nhint: report this to the author of the plugin", what);
+}
+
+static GError *
+no_memory (gsize size)
+{
+  return teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE, "storage-memory", 0,
+                           "no memory for a part of %" G_GSIZE_FORMAT " bytes", size);
 }
 
 /* ---- what the plugin answered ---- */
@@ -144,13 +153,31 @@ begin_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   finish_text (user_data, id, error);
 }
 
+/* The plugin's own task has let go of the bytes by now, unless the plugin keeps them. */
+static gboolean
+settle_cb (gpointer user_data)
+{
+  TeesqlStorageHostCall *call = user_data;
+  gboolean settled = !teesql_storage_part_is_kept (call->mapped) || teesql_storage_part_settle (call->mapped);
+
+  finish_text (call, settled ? g_steal_pointer (&call->tag) : NULL, settled ? NULL : no_memory (call->part_size));
+  return G_SOURCE_REMOVE;
+}
+
 static void
 part_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
+  TeesqlStorageHostCall *call = user_data;
   GError *error = NULL;
   char *tag = teesql_storage_upload_part_finish (TEESQL_STORAGE (source), result, &error);
 
-  finish_text (user_data, tag, error);
+  if (tag == NULL || call->mapped == NULL)
+    {
+      finish_text (call, tag, error);
+      return;
+    }
+  call->tag = tag;
+  g_idle_add_full (G_PRIORITY_DEFAULT, settle_cb, call, NULL);
 }
 
 static void
@@ -241,9 +268,9 @@ list_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
 /* ---- parts ---- */
 
-/* Memory of our own: the plugin may keep the bytes for as long as it likes, and the daemon wants its slots back. */
+/* Too large to stay in its slots: into memory of our own, since the plugin may keep the bytes for as long as it likes. */
 static void
-take_part (TeesqlStorageHostCall *call, guint32 slot, guint32 length)
+copy_part (TeesqlStorageHostCall *call, guint32 slot, guint32 length)
 {
   TeesqlStorageMessage message = { .type = TEESQL_STORAGE_TAKEN, .slot = slot };
 
@@ -255,13 +282,31 @@ take_part (TeesqlStorageHostCall *call, guint32 slot, guint32 length)
 }
 
 static void
+take_part (TeesqlStorageHostCall *call, guint32 slot, guint32 length)
+{
+  if (call->asked)
+    return;
+  if (call->mapped == NULL)
+    copy_part (call, slot, length);
+  else if (!teesql_storage_part_add (call->mapped, &call->host->arena, slot, length))
+    teesql_storage_host_call_fail (call, no_memory (call->part_size));
+}
+
+static GBytes *
+dup_part (TeesqlStorageHostCall *call)
+{
+  if (call->mapped != NULL)
+    return teesql_storage_part_is_complete (call->mapped) ? teesql_storage_part_dup_bytes (call->mapped) : NULL;
+  return call->part_got == call->part_size ? g_bytes_new_take (g_steal_pointer (&call->part), call->part_size) : NULL;
+}
+
+static void
 end_part (TeesqlStorageHostCall *call)
 {
-  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GBytes) bytes = call->asked || call->type != TEESQL_STORAGE_UPLOAD_PART ? NULL : dup_part (call);
 
-  if (call->asked || call->part == NULL || call->part_got != call->part_size)
+  if (bytes == NULL)
     return;
-  bytes = g_bytes_new_take (g_steal_pointer (&call->part), call->part_size);
   call->asked = TRUE;
   teesql_storage_upload_part_async (call->host->storage, call->name, call->upload_id, call->number, bytes, call->cancellable, part_cb,
                                     call);
@@ -273,10 +318,12 @@ begin_part (TeesqlStorageHostCall *call, const TeesqlStorageMessage *message)
   call->upload_id = g_strdup (message->text);
   call->number = message->number;
   call->part_size = (gsize) message->size;
-  call->part = g_try_malloc (call->part_size);
-  if (call->part == NULL)
-    teesql_storage_host_call_fail (call, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE, "storage-memory", 0,
-                                                           "no memory for a part of %" G_GSIZE_FORMAT " bytes", call->part_size));
+  if (call->part_size <= TEESQL_STORAGE_MAPPED_MAX)
+    call->mapped = teesql_storage_part_new (call->part_size);
+  else
+    call->part = g_try_malloc (call->part_size);
+  if (call->mapped == NULL && call->part == NULL)
+    teesql_storage_host_call_fail (call, no_memory (call->part_size));
 }
 
 /* ---- what the daemon asks ---- */

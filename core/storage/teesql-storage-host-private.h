@@ -3,6 +3,7 @@
 #include "storage/teesql-storage-channel.h"
 #include "storage/teesql-storage-hello.h"
 #include "storage/teesql-storage-host.h"
+#include "storage/teesql-storage-host-part.h"
 #include <teesql/teesql-storage.h>
 
 G_BEGIN_DECLS
@@ -23,7 +24,6 @@ G_DECLARE_FINAL_TYPE (TeesqlStorageHostContent, teesql_storage_host_content, TEE
 
 /**
  * TeesqlStorageHostCall:
- * @part: of an upload's part, as it comes
  * @credits: (element-type guint32): slots that a get may fill
  */
 typedef struct
@@ -37,7 +37,9 @@ typedef struct
   guint32 number;
   gboolean asked; /* the plugin has been asked: it has the last word now */
   TeesqlStorageHostContent *content;
+  TeesqlStoragePart *mapped; /* of a part; else it is copied into */
   guint8 *part;
+  char *tag; /* the plugin's answer about a part whose slots are being settled */
   gsize part_size;
   gsize part_got;
   GPtrArray *tags;

@@ -11,6 +11,8 @@ G_BEGIN_DECLS
 #define TEESQL_STORAGE_FRAME_MAX        ((gsize) 65536)
 #define TEESQL_STORAGE_SLOT_SIZE        ((gsize) 1 << 20)
 #define TEESQL_STORAGE_N_SLOTS          64u
+/* A part up to this size stays in its slots until the host's last word on it; a larger one is copied out of them as it comes. */
+#define TEESQL_STORAGE_MAPPED_MAX       ((gsize) 16 << 20)
 #define TEESQL_STORAGE_ID_MAX           ((gsize) 2048) /* upload ids and tags */
 #define TEESQL_STORAGE_MESSAGE_MAX      ((gsize) 2048) /* text of an error or a log line */
 

@@ -97,8 +97,8 @@ teesql_storage_sandbox_parse_port (const char *text, guint16 *out_port)
   const char *bracket = strchr (text, ']');
   const char *colon = strrchr (bracket != NULL ? bracket : text, ':');
 
-  if (parse_number (text, out_port))
-    return TRUE;
+  if (strspn (text, "0123456789") == strlen (text))
+    return parse_number (text, out_port);
   if (strstr (text, "://") != NULL)
     return parse_url (text, out_port);
   if (colon != NULL && colon > text)
