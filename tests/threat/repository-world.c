@@ -216,7 +216,7 @@ put_history (TeesqlCatalog *catalog, guint32 timeline)
   g_autofree char *name = teesql_layout_history (cluster_of (catalog), teesql_catalog_get_lineage (catalog), timeline);
   g_autoptr (GBytes) plain = g_bytes_new_static ("1\t0/500000\tno recovery target specified\n", 40);
 
-  put_wal_object (catalog, name, timeline, plain, TEESQL_REPOSITORY_PLAIN);
+  put_wal_object (catalog, name, timeline, plain, TEESQL_REPOSITORY_COMPRESS);
 }
 
 static void
