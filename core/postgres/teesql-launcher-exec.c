@@ -104,6 +104,8 @@ run_program (const TeesqlManagedPlace *place, const char *name, const char *cons
   reset_signals ();
   if (chdir ("/") != 0)
     give_up ("/");
+  if (!teesql_launcher_filter ())
+    give_up ("seccomp");
   execve (path, (char *const *) words->pdata, (char *const *) environment);
   give_up (path);
 }

@@ -102,9 +102,8 @@ read_parent (int proc, const char *pid)
   return end != NULL && strlen (end) > 4 ? (pid_t) g_ascii_strtoll (end + 4, NULL, 10) : 0;
 }
 
-/* Without a postmaster they serve nobody, and their shared memory keeps the next one from starting. They are ours since it died. */
 static void
-kill_leftovers (Launcher *self)
+kill_children_of (pid_t launcher, pid_t but)
 {
   DIR *dir = opendir ("/proc");
 
@@ -112,11 +111,25 @@ kill_leftovers (Launcher *self)
     {
       pid_t pid = g_ascii_isdigit (entry->d_name[0]) ? (pid_t) g_ascii_strtoll (entry->d_name, NULL, 10) : 0;
 
-      if (pid > 1 && pid != self->step && read_parent (dirfd (dir), entry->d_name) == getpid ())
+      if (pid > 1 && pid != but && pid != getpid () && read_parent (dirfd (dir), entry->d_name) == launcher)
         (void) kill (pid, SIGKILL);
     }
   if (dir != NULL)
     closedir (dir);
+}
+
+/* Without a postmaster they serve nobody, and their shared memory keeps the next one from starting. They are ours since it died, but only
+ * their own user need see them (hidepid). */
+static void
+kill_leftovers (Launcher *self)
+{
+  pid_t launcher = getpid ();
+
+  if (fork () != 0)
+    return;
+  teesql_launcher_become (self->place);
+  kill_children_of (launcher, self->step);
+  _exit (0);
 }
 
 static void

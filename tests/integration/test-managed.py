@@ -2,6 +2,7 @@
 """mode = managed: teesqld makes PostgreSQL, starts, watches and stops it, whatever ends first; and what it will not touch."""
 
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import tap  # noqa: E402
-from harness.processes import BUILD, run, wait_for  # noqa: E402
+from harness.processes import BUILD, TEESQLD, Process, run, wait_for  # noqa: E402
 from harness.tap import case, contains, equal  # noqa: E402
 from harness.world import World  # noqa: E402
 
@@ -526,6 +527,39 @@ def mount_point(_):
         finally:
             down(w)
             run(["umount", volume], check=False)
+
+
+@case("a daemon that is not root runs it as another user by four capabilities, and gives them up")
+def capabilities(_):
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        raise tap.Skip("needs root and setpriv, to start a daemon with capabilities")
+    user = pwd.getpwnam("daemon")
+    as_daemon = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    if run([*as_daemon, "test", "-x", TEESQLD], check=False).returncode != 0:
+        raise tap.Skip("another user cannot reach the build folder")
+    names = "chown,+kill,+setgid,+setuid"
+    with World(managed=True, start=False) as w:
+        for base, _, files in os.walk(w.dir):
+            for path in (base, *(os.path.join(base, name) for name in files)):
+                os.chown(path, user.pw_uid, user.pw_gid)
+        w.daemon = Process("teesqld", [*as_daemon, f"--inh-caps=-all,+{names}", f"--ambient-caps=-all,+{names}", f"--bounding-set=-all,+{names}",
+                                       TEESQLD, "--config", w.daemon_config], w.logs)
+        wait_ready(w)
+        for line, wanted in (("Uid", str(user.pw_uid)), ("CapEff", "0"), ("CapPrm", "0"), ("CapAmb", "0")):
+            with open(f"/proc/{w.daemon.pid}/status", encoding="ascii") as f:
+                equal(re.search(rf"^{line}:\s+0*(\d+)", f.read(), re.M).group(1), wanted, line)
+        pid = w.postgres.pid()
+        with open(f"/proc/{pid}/status", encoding="ascii") as f:
+            status = f.read()
+        equal(re.search(r"^Uid:\s+(\d+)", status, re.M).group(1), str(w.postgres.user.pw_uid))
+        for line in ("CapEff", "CapPrm", "CapAmb", "CapInh"):
+            equal(int(re.search(rf"^{line}:\s+(\w+)", status, re.M).group(1), 16), 0, line)
+        equal(w.postgres.admin("SELECT 1"), "1")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: w.postgres.pid() not in (None, pid), "another postmaster")
+        wait_ready(w)
+        down(w)
+        equal(control(w, "Database cluster state"), "shut down")
 
 
 @case("root, a user that is not there, and programs that others may change are configuration errors")
