@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -67,22 +68,39 @@ run_body (const TeesqlLaunchStep *step, gboolean as_user, Body body)
 
 /* -- The folder that the data directory stands in --------------------------------------------------------------- */
 
-/* Names in it change hands between two users, so it must belong to one of them and be writable by nobody else. *out_as_user: it is
- * PostgreSQL's, and then only that user touches it. */
+static const char *
+judge_ancestor (const TeesqlManagedPlace *place, const struct stat *st, gboolean *out_as_user)
+{
+  if (st->st_uid == place->uid && place->switches)
+    *out_as_user = TRUE;
+  else if (st->st_uid != 0 && st->st_uid != geteuid ())
+    return "it belongs to somebody else";
+  return (st->st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st->st_mode & S_ISVTX) == 0 ? "others may write in it" : NULL;
+}
+
+/* Names in it change hands between two users, so it must belong to one of them and be writable by nobody else. *out_as_user: it, or a
+ * folder above it, is PostgreSQL's, and then only that user touches it: it could have been exchanged for a link. */
 static const char *
 find_parent_owner (const TeesqlManagedPlace *place, gboolean *out_as_user)
 {
   g_autofree char *parent = g_path_get_dirname (place->data_directory);
+  g_autofree char *at = realpath (parent, NULL);
+  const char *why = NULL;
   struct stat st;
 
-  if (stat (parent, &st) != 0)
+  *out_as_user = FALSE;
+  if (at == NULL || stat (at, &st) != 0)
     return g_strerror (errno);
   if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return "others may write in it";
-  *out_as_user = st.st_uid == place->uid && place->switches;
-  if (st.st_uid != 0 && st.st_uid != geteuid () && st.st_uid != place->uid)
-    return "it belongs to somebody else";
-  return NULL;
+  for (char *slash = at + strlen (at); why == NULL && slash != NULL; slash = strrchr (at, '/'))
+    {
+      *slash = '\0';
+      if (stat (at[0] != '\0' ? at : "/", &st) != 0)
+        return g_strerror (errno);
+      why = judge_ancestor (place, &st, out_as_user);
+    }
+  return why;
 }
 
 static int
