@@ -117,6 +117,7 @@ slow_put_run (gpointer data)
   self->stored =
       check_put_stream (self->check, self->name, G_INPUT_STREAM (self->stream), self->size, self->cancellable, NULL, &self->error);
   self->ended_us = g_get_monotonic_time ();
+  check_stream_end_wait (self->stream);
   return NULL;
 }
 

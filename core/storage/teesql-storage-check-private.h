@@ -82,6 +82,7 @@ G_DECLARE_FINAL_TYPE (CheckStream, check_stream, CHECK, STREAM, GInputStream)
 /* gives @bytes, then does as told */
 CheckStream *check_stream_new (GBytes *bytes, CheckStreamEnd end) G_GNUC_WARN_UNUSED_RESULT;
 gboolean check_stream_wait_stalled (CheckStream *self, gint64 until_us); /* until all was read and more was asked for */
+void check_stream_end_wait (CheckStream *self);                          /* its put has ended */
 gint64 check_stream_last_move_us (GInputStream *stream);
 
 /* ---- the checks ---- */

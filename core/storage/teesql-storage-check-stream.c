@@ -11,6 +11,7 @@ struct _CheckStream
   GMutex lock;
   GCond changed;
   gboolean stalled;
+  gboolean over;
   gint64 moved_us;
 };
 
@@ -140,11 +141,20 @@ check_stream_wait_stalled (CheckStream *self, gint64 until_us)
   gboolean stalled = FALSE;
 
   g_mutex_lock (&self->lock);
-  while (!self->stalled && g_get_monotonic_time () < until_us)
+  while (!self->stalled && !self->over && g_get_monotonic_time () < until_us)
     g_cond_wait_until (&self->changed, &self->lock, until_us);
   stalled = self->stalled;
   g_mutex_unlock (&self->lock);
   return stalled;
+}
+
+void
+check_stream_end_wait (CheckStream *self)
+{
+  g_mutex_lock (&self->lock);
+  self->over = TRUE;
+  g_cond_broadcast (&self->changed);
+  g_mutex_unlock (&self->lock);
 }
 
 gint64

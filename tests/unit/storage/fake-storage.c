@@ -19,6 +19,7 @@ struct _FakeStorage
 {
   GObject parent_instance;
   TeesqlStorageFeatures features;
+  FakeFlaw flaw;
   GMutex lock;
   GHashTable *objects; /* name -> GBytes */
   GHashTable *uploads; /* id -> Upload */
@@ -226,9 +227,13 @@ store (FakeStorage *self, GTask *task, const char *name, GBytes *bytes, TeesqlSt
   gboolean there = FALSE;
   gsize size = g_bytes_get_size (bytes);
 
+  if (self->flaw == FAKE_NO_CONDITION)
+    flags = TEESQL_STORAGE_PUT_NONE;
   g_mutex_lock (&self->lock);
   there = g_hash_table_contains (self->objects, name);
-  if (!there || (flags & TEESQL_STORAGE_PUT_IF_ABSENT) == 0)
+  if (there && self->flaw == FAKE_NEVER_REPLACES)
+    size = g_bytes_get_size (bytes);
+  else if (!there || (flags & TEESQL_STORAGE_PUT_IF_ABSENT) == 0)
     g_hash_table_insert (self->objects, g_strdup (name), g_bytes_ref (bytes));
   g_mutex_unlock (&self->lock);
   if (there && (flags & TEESQL_STORAGE_PUT_IF_ABSENT) != 0)
@@ -260,6 +265,39 @@ put_free (gpointer data)
 }
 
 static void
+show_early (FakeStorage *self, const Put *put)
+{
+  g_autoptr (GBytes) bytes = NULL;
+
+  if (self->flaw != FAKE_SHOWS_EARLY && self->flaw != FAKE_KEEPS_PARTS)
+    return;
+  bytes = g_bytes_new (put->bytes->data, put->bytes->len);
+  fake_storage_set (self, put->name, bytes);
+}
+
+/* what shows early goes again when the content fails, unless it is kept */
+static void
+hide_again (FakeStorage *self, const Put *put)
+{
+  if (self->flaw != FAKE_SHOWS_EARLY)
+    return;
+  g_mutex_lock (&self->lock);
+  g_hash_table_remove (self->objects, put->name);
+  g_mutex_unlock (&self->lock);
+}
+
+static void put_chunk_cb (GObject *source, GAsyncResult *result, gpointer user_data);
+
+static void
+read_content (GTask *task, GInputStream *content)
+{
+  FakeStorage *self = g_task_get_source_object (task);
+  GCancellable *cancellable = self->flaw == FAKE_IGNORES_CANCEL ? NULL : g_task_get_cancellable (task);
+
+  g_input_stream_read_bytes_async (content, 1 << 18, G_PRIORITY_DEFAULT, cancellable, put_chunk_cb, g_object_ref (task));
+}
+
+static void
 put_chunk_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
@@ -268,15 +306,18 @@ put_chunk_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GBytes) chunk = g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
 
   if (chunk == NULL)
-    g_task_return_error (task, error);
+    {
+      hide_again (g_task_get_source_object (task), put);
+      g_task_return_error (task, error);
+    }
   else if (g_bytes_get_size (chunk) > 0)
     {
       g_byte_array_append (put->bytes, g_bytes_get_data (chunk, NULL), (guint) g_bytes_get_size (chunk));
+      show_early (g_task_get_source_object (task), put);
       if (is (put->plan, FAKE_BREAK) && put->bytes->len > put->plan->argument)
         g_task_return_error (task, unavailable ());
       else
-        g_input_stream_read_bytes_async (G_INPUT_STREAM (source), 1 << 18, G_PRIORITY_DEFAULT, g_task_get_cancellable (task), put_chunk_cb,
-                                         g_object_ref (task));
+        read_content (task, G_INPUT_STREAM (source));
     }
   else
     {
@@ -300,7 +341,7 @@ put_async (TeesqlStorage *storage, const char *name, GInputStream *content, gint
   put->plan = plan;
   g_task_set_task_data (task, put, put_free);
   if (!fail_first (FAKE_STORAGE (storage), plan, task))
-    g_input_stream_read_bytes_async (content, 1 << 18, G_PRIORITY_DEFAULT, cancellable, put_chunk_cb, g_object_ref (task));
+    read_content (task, content);
 }
 
 static gpointer
@@ -366,9 +407,25 @@ get_async (TeesqlStorage *storage, const char *name, guint64 offset, guint64 len
         length = MIN (length, plan->argument);
       if (is (plan, FAKE_BREAK))
         stream->break_at = (gsize) plan->argument;
+      if (self->flaw == FAKE_WRONG_RANGE && offset > 0 && offset + length < size)
+        offset++;
       stream->bytes = g_bytes_new_from_bytes (bytes, (gsize) offset, (gsize) length);
       g_task_return_pointer (task, stream, g_object_unref);
     }
+}
+
+static guint
+hash_folded (gconstpointer name)
+{
+  g_autofree char *folded = g_ascii_strdown (name, -1);
+
+  return g_str_hash (folded);
+}
+
+static gboolean
+equal_folded (gconstpointer a, gconstpointer b)
+{
+  return g_ascii_strcasecmp (a, b) == 0;
 }
 
 static int
@@ -400,6 +457,8 @@ list_async (TeesqlStorage *storage, const char *prefix, const char *token, guint
       g_ptr_array_add (infos, teesql_object_info_new (name, g_bytes_get_size (bytes), -1, NULL));
   g_mutex_unlock (&self->lock);
   g_ptr_array_sort (infos, compare_infos);
+  if (self->flaw == FAKE_SKIPS_NAMES && token != NULL && infos->len > 0)
+    g_ptr_array_remove_index (infos, 0);
   max = MIN (max, 7); /* small pages, so that few objects make many */
   if (infos->len > max)
     {
@@ -437,7 +496,8 @@ remove_async (TeesqlStorage *storage, const char *name, GCancellable *cancellabl
   if (fail_first (self, plan, task))
     return;
   g_mutex_lock (&self->lock);
-  g_hash_table_remove (self->objects, name);
+  if (self->flaw != FAKE_NEVER_REMOVES)
+    g_hash_table_remove (self->objects, name);
   g_mutex_unlock (&self->lock);
   if (is (plan, FAKE_ANSWER_LOST))
     g_task_return_error (task, unavailable ());
@@ -475,6 +535,8 @@ keep_part (FakeStorage *self, const char *id, guint number, GBytes *bytes)
 
   if (upload == NULL)
     return FALSE;
+  if (self->flaw == FAKE_SHUFFLES_PARTS)
+    number = upload->parts->len + 1;
   if (upload->parts->len < number)
     g_ptr_array_set_size (upload->parts, (int) number);
   if (upload->parts->pdata[number - 1] != NULL)
@@ -571,7 +633,8 @@ upload_abort_async (TeesqlStorage *storage, const char *name, const char *upload
   g_autoptr (Plan) plan = next_plan (self, "upload_abort");
 
   g_mutex_lock (&self->lock);
-  g_hash_table_remove (self->uploads, upload_id);
+  if (self->flaw != FAKE_KEEPS_UPLOADS)
+    g_hash_table_remove (self->uploads, upload_id);
   g_mutex_unlock (&self->lock);
   g_task_return_boolean (task, TRUE);
 }
@@ -666,6 +729,16 @@ fake_storage_plan (FakeStorage *self, const char *method, FakeFault fault, guint
   g_mutex_lock (&self->lock);
   g_queue_push_tail (&self->plans, plan);
   g_mutex_unlock (&self->lock);
+}
+
+void
+fake_storage_set_flaw (FakeStorage *self, FakeFlaw flaw)
+{
+  self->flaw = flaw;
+  if (flaw != FAKE_FOLDS_CASE)
+    return;
+  g_hash_table_unref (self->objects);
+  self->objects = g_hash_table_new_full (hash_folded, equal_folded, g_free, (GDestroyNotify) g_bytes_unref);
 }
 
 guint

@@ -23,6 +23,23 @@ typedef enum
   FAKE_DIE,         /* UNAVAILABLE for all, and `broken` */
 } FakeFault;
 
+/* What a storage does wrong all the time, for the contract suite to find. */
+typedef enum
+{
+  FAKE_SOUND,
+  FAKE_SHOWS_EARLY,     /* a put shows what it has so far */
+  FAKE_KEEPS_PARTS,     /* and leaves it there when the content fails */
+  FAKE_NO_CONDITION,    /* IF_ABSENT replaces */
+  FAKE_WRONG_RANGE,     /* a range begins one byte late */
+  FAKE_SKIPS_NAMES,     /* every page but the first lacks a name */
+  FAKE_FOLDS_CASE,      /* names that differ in case are one */
+  FAKE_NEVER_REPLACES,  /* a second put changes nothing */
+  FAKE_NEVER_REMOVES,
+  FAKE_KEEPS_UPLOADS,   /* abort does nothing */
+  FAKE_SHUFFLES_PARTS,  /* in order of arrival */
+  FAKE_IGNORES_CANCEL,  /* of content */
+} FakeFlaw;
+
 FakeStorage *fake_storage_new (TeesqlStorageFeatures features);
 void fake_storage_plan (FakeStorage *self, const char *method, FakeFault fault, guint64 argument);
 guint fake_storage_count (FakeStorage *self, const char *method); /* calls */
@@ -33,6 +50,7 @@ GBytes *fake_storage_peek (FakeStorage *self, const char *name);  /* (transfer f
 void fake_storage_set (FakeStorage *self, const char *name, GBytes *bytes);
 void fake_storage_hold_parts (FakeStorage *self, guint n); /* parts answer when so many are there */
 void fake_storage_release_deaf (FakeStorage *self);        /* they answer after all */
+void fake_storage_set_flaw (FakeStorage *self, FakeFlaw flaw); /* before its use */
 gint64 fake_storage_last_call_us (FakeStorage *self);
 
 G_END_DECLS
