@@ -81,7 +81,7 @@ class Store:
 
     def __init__(self, tokens=()):
         self.lock = threading.Lock()
-        self.buckets, self.sessions = {}, {}
+        self.buckets, self.sessions, self.url = {}, {}, ""
         self.tokens = set(tokens)
         self.generation = 1000
         self.faults = []  # (word, times, pattern of method and path)
@@ -130,7 +130,8 @@ class Store:
     def describe(self, bucket, name):
         found = self.find(bucket, name)
         moment = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(found["time"]))
-        return {"kind": "storage#object", "id": f"{bucket}/{name}/{found['generation']}", "name": name, "bucket": bucket,
+        link = f"{self.url}/download/storage/v1/b/{bucket}/o/{urllib.parse.quote(name, safe='')}?generation={found['generation']}&alt=media"
+        return {"kind": "storage#object", "mediaLink": link, "id": f"{bucket}/{name}/{found['generation']}", "name": name, "bucket": bucket,
                 "generation": found["generation"], "metageneration": "1", "contentType": found["type"], "size": str(len(found["data"])),
                 "storageClass": "STANDARD", "timeCreated": moment, "updated": moment,
                 "crc32c": base64.b64encode(found["crc"].to_bytes(4, "big")).decode(), "md5Hash": base64.b64encode(found["md5"]).decode(),
@@ -408,7 +409,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, store, port=0):
         super().__init__(("127.0.0.1", port), Handler)
         self.store = store
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = store.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def start(self):
         threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -36,7 +36,7 @@ class Store:
         return os.path.join(self.folder, name)
 
     def driver(self, *command, secret=None, fails=None, **options):
-        given = {"endpoint": self.ceph.url, "bucket": BUCKET, "prefix": PREFIX, "path_style": "true", "access_key_id": self.ceph.ACCESS_KEY,
+        given = {"endpoint": self.ceph.url, "bucket": BUCKET, "prefix": PREFIX, "path_style": "true", "access_key_id": self.ceph.ACCESS_KEY, "secret_access_key": "env:AWS_SECRET_ACCESS_KEY",
                  **options}
         environment = {"PATH": os.environ["PATH"], "G_DEBUG": "fatal-criticals", "AWS_SECRET_ACCESS_KEY": secret or self.ceph.SECRET_KEY}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):

@@ -1,13 +1,15 @@
-/* One call of the plugin s3 a command line, for tests that look at the store with other people's clients; and its bench.
- * s3-driver OPTION=VALUE… -- COMMAND ARGUMENT…, or s3-driver hosted=CONFIGURATION -- …, with [storage:s3] behind its confined host. The
- * secret access key is taken from AWS_SECRET_ACCESS_KEY. */
+/* One call of a storage plugin a command line, for tests that look at the store with other people's clients; and its bench.
+ * NAME-driver OPTION=VALUE… -- COMMAND ARGUMENT…; built once for each plugin, whose type DRIVER_TYPE is. With
+ * hosted=CONFIGURATION instead of options: [storage:NAME] of that file behind its confined host. */
 #include <gio/gio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <teesql/teesql-secret.h>
 #include <teesql/teesql-storage.h>
 
-#include "s3/s3-storage.h"
 #include "storage/teesql-storage-client.h"
+
+GType DRIVER_TYPE (void);
 
 #define PART_SIZE ((gsize) 8 << 20)
 #define PARALLEL  4
@@ -33,48 +35,64 @@ fail (GError *error)
   exit (1);
 }
 
-static TeesqlStorage *
-storage_new (int n, char **options)
+/* The text of an option as its property wants it; a secret stands in the environment: `NAME=env:VARIABLE`. */
+static void
+read_option (GParamSpec *spec, const char *text, GValue *out)
 {
-  GObjectClass *klass = g_type_class_ref (S3_TYPE_STORAGE);
-  const char *secret_text = g_getenv ("AWS_SECRET_ACCESS_KEY");
-  g_autoptr (TeesqlSecret) secret = teesql_secret_new ((const guint8 *) secret_text, strlen (secret_text), NULL);
+  g_value_init (out, spec->value_type);
+  if (spec->value_type == TEESQL_TYPE_SECRET)
+    {
+      const char *secret = g_getenv (text + strlen ("env:"));
+
+      g_assert_nonnull (secret);
+      g_value_take_boxed (out, teesql_secret_new ((const guint8 *) secret, strlen (secret), NULL));
+    }
+  else if (spec->value_type == G_TYPE_BOOLEAN)
+    g_value_set_boolean (out, strcmp (text, "true") == 0);
+  else if (spec->value_type == G_TYPE_UINT)
+    g_value_set_uint (out, (guint) atol (text));
+  else
+    g_value_set_string (out, text);
+}
+
+static GObject *
+construct (int n, char **options)
+{
+  GType type = DRIVER_TYPE ();
+  GObjectClass *klass = g_type_class_ref (type);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   g_autoptr (GArray) values = g_array_new (FALSE, TRUE, sizeof (GValue));
-  g_autoptr (GAsyncResult) result = NULL;
-  GError *error = NULL;
   GObject *object = NULL;
 
   g_array_set_clear_func (values, (GDestroyNotify) g_value_unset);
   for (int i = 0; i < n; i++)
     {
-      char *value = strchr (options[i], '=');
-      GValue typed = G_VALUE_INIT;
+      char *text = strchr (options[i], '=');
+      GValue value = G_VALUE_INIT;
       GParamSpec *spec = NULL;
 
-      *value++ = '\0';
+      *text++ = '\0';
       spec = g_object_class_find_property (klass, options[i]);
       g_assert_nonnull (spec);
-      g_value_init (&typed, spec->value_type);
-      if (spec->value_type == G_TYPE_BOOLEAN)
-        g_value_set_boolean (&typed, strcmp (value, "true") == 0);
-      else if (spec->value_type == G_TYPE_UINT)
-        g_value_set_uint (&typed, (guint) atol (value));
-      else
-        g_value_set_string (&typed, value);
+      read_option (spec, text, &value);
       g_ptr_array_add (names, options[i]);
-      g_array_append_val (values, typed);
+      g_array_append_val (values, value);
     }
-  GValue boxed = G_VALUE_INIT;
-  g_value_init (&boxed, TEESQL_TYPE_SECRET);
-  g_value_set_boxed (&boxed, secret);
-  g_ptr_array_add (names, (gpointer) "secret-access-key");
-  g_array_append_val (values, boxed);
-  object = g_object_new_with_properties (S3_TYPE_STORAGE, names->len, (const char **) names->pdata, &g_array_index (values, GValue, 0));
+  object = g_object_new_with_properties (type, names->len, (const char **) names->pdata, &g_array_index (values, GValue, 0));
+  g_type_class_unref (klass);
+  return object;
+}
+
+static TeesqlStorage *
+storage_new (int n, char **options)
+{
+  GObject *object = construct (n, options);
+  g_autoptr (GAsyncResult) result = NULL;
+  GError *error = NULL;
+
   g_async_initable_init_async (G_ASYNC_INITABLE (object), G_PRIORITY_DEFAULT, NULL, keep, &result);
   if (!g_async_initable_init_finish (G_ASYNC_INITABLE (object), wait_for (&result), &error))
     fail (error);
-  g_type_class_unref (klass);
   return TEESQL_STORAGE (object);
 }
 
@@ -89,7 +107,7 @@ hosted_new (const char *path)
 
   if (config == NULL)
     fail (error);
-  teesql_storage_client_new_async (config, "s3", NULL, keep, &result);
+  teesql_storage_client_new_async (config, DRIVER_NAME, NULL, keep, &result);
   client = teesql_storage_client_new_finish (wait_for (&result), &error);
   if (client == NULL)
     fail (error);
@@ -493,6 +511,6 @@ main (int argc, char **argv)
         g_object_unref (storage);
         return 0;
       }
-  g_printerr ("s3-driver OPTION=VALUE... -- COMMAND ARGUMENT...\n");
+  g_printerr ("OPTION=VALUE... -- COMMAND ARGUMENT...\n");
   return 2;
 }
