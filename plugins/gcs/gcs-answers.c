@@ -165,6 +165,15 @@ read_item (JsonObject *item, const char *prefix, const char *after, GPtrArray *i
 }
 
 static gboolean
+is_printable (const char *text)
+{
+  for (; *text != '\0'; text++)
+    if (!g_ascii_isgraph (*text))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
 read_next (JsonObject *object, const char *last, const char *after, char **out, GError **error)
 {
   const char *next = text_of (object, "nextPageToken");
@@ -173,9 +182,9 @@ read_next (JsonObject *object, const char *last, const char *after, char **out, 
   *out = NULL;
   if (next == NULL)
     return TRUE;
-  if (next[0] == '\0' || strchr (next, '\n') != NULL || strlen (next) + (from != NULL ? strlen (from) : 0) + 1 > TEESQL_STORAGE_TOKEN_MAX)
+  if (next[0] == '\0' || !is_printable (next) || strlen (next) + (from != NULL ? strlen (from) : 0) + 1 > TEESQL_STORAGE_TOKEN_MAX)
     return refuse (error, "has a page token that is none");
-  *out = g_strdup_printf ("%s\n%s", from != NULL ? from : "", next);
+  *out = g_strdup_printf ("%s|%s", from != NULL ? from : "", next);
   return TRUE;
 }
 

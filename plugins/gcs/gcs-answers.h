@@ -31,7 +31,7 @@ gboolean gcs_answer_read_object (GBytes *body, GcsObject *out, GError **error) G
  * @prefix: what every name must begin with, cut off from them
  * @after: (nullable): names must stand behind this one
  *
- * Names that cannot be ours, parts of uploads too, are left out. The token of the next page is `NAME\nTOKEN`, with the last name of this one.
+ * Names that cannot be ours, parts of uploads too, are left out. The token of the next page is `NAME|TOKEN`, with the last name of this one.
  */
 TeesqlObjectPage *gcs_answer_read_list (GBytes *body, const char *prefix, const char *after, guint max, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -176,17 +176,17 @@ list_async (TeesqlStorage *storage, const char *prefix, const char *token, guint
 {
   GcsStorage *self = GCS_STORAGE (storage);
   g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
-  const char *newline = token != NULL ? strchr (token, '\n') : NULL;
-  g_autofree char *path = list_path (self, prefix, newline != NULL ? newline + 1 : NULL, max);
+  const char *bar = token != NULL ? strchr (token, '|') : NULL;
+  g_autofree char *path = list_path (self, prefix, bar != NULL ? bar + 1 : NULL, max);
   const GcsCall call = { .method = "GET", .what = "list", .path = path, .max_answer = GCS_LIST_MAX };
   Listing *listing = g_new0 (Listing, 1);
 
   listing->max = max;
-  if (newline != NULL && newline > token)
-    listing->after = g_strndup (token, (gsize) (newline - token));
+  if (bar != NULL && bar > token)
+    listing->after = g_strndup (token, (gsize) (bar - token));
   g_task_set_source_tag (task, list_async);
   g_task_set_task_data (task, listing, listing_free);
-  if (token != NULL && newline == NULL)
+  if (token != NULL && bar == NULL)
     g_task_return_error (task,
                          teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_FAILED, "gcs-page-token", 0, "list: this token is not ours"));
   else

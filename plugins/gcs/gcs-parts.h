@@ -4,7 +4,8 @@
 G_BEGIN_DECLS
 
 /* A big object is put together from parts, each an object of its own below `~parts/UPLOAD/`, which the store then composes. Resumable uploads of this API take
- * their bytes strictly in order and in multiples of 256 KiB; parts go up side by side, in any order, survive a restart, and are checked one by one. */
+ * their bytes strictly in order and in multiples of 256 KiB; parts go up side by side, in any order, survive a restart, and are checked one by one.
+ * Part 0, which is empty, says that the upload has begun and was not given up. */
 
 #define GCS_PART_BYTES ((gsize) 8 * 1024 * 1024) /* where the plugin itself makes parts */
 

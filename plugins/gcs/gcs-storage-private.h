@@ -25,6 +25,7 @@ struct _GcsStorage
   SoupSession *session;
   CloudTokens *tokens;
   guint n_refused; /* answers 401 since the last other one */
+  GHashTable *uploads; /* ids that are known to be alive */
   gboolean swept; /* left-overs of uploads were looked for */
 };
 

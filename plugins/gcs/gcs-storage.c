@@ -244,6 +244,7 @@ gcs_storage_finalize (GObject *object)
   GcsStorage *self = GCS_STORAGE (object);
 
   g_clear_pointer (&self->tokens, cloud_tokens_unref);
+  g_hash_table_unref (self->uploads);
   g_clear_object (&self->session);
   g_clear_pointer (&self->service_account, teesql_secret_unref);
   for (guint id = 1; id < N_PROPS; id++)
@@ -283,4 +284,5 @@ gcs_storage_class_init (GcsStorageClass *klass)
 static void
 gcs_storage_init (GcsStorage *self)
 {
+  self->uploads = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }

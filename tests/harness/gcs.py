@@ -404,6 +404,9 @@ ROUTES = [
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Clients that hang up are what some tests are about."""
     request_queue_size = 128
 
     def __init__(self, store, port=0):
