@@ -209,12 +209,11 @@ gboolean
 gcs_scan_number (const guint8 *json, gsize size, const char *name, guint64 *out, GError **error)
 {
   Slice slice = { 0 };
-  char text[20] = { 0 };
+  g_autofree char *text = NULL;
 
   if (!find (json, size, name, &slice, error))
     return FALSE;
-  if (!slice.is_text && slice.size < sizeof text)
-    memcpy (text, slice.data, slice.size);
+  text = g_strndup (slice.is_text ? "" : (const char *) slice.data, slice.is_text ? 0 : slice.size);
   if (!g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT32, out, NULL))
     return teesql_fail (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_MALFORMED, "gcs-json", "“%s” is no number that fits", name);
   return TRUE;
