@@ -3,6 +3,8 @@
 #include "base/teesql-digest.h"
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
+#include "base/teesql-log.h"
+#include "storage/teesql-storage-client.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -195,6 +197,28 @@ add_module_facts (TeesqlDaemonPlugins *self, GPtrArray *names, GPtrArray *values
     }
 }
 
+/* Storage plugins run elsewhere and later; what they will be is measured now, and nothing else is started afterwards. One that cannot be
+ * measured is none that could run. */
+static void
+add_storage_facts (GPtrArray *names, GPtrArray *values, const TeesqlConfig *config)
+{
+  const char *const *instances = teesql_config_get_list (config, "backup", "storages");
+
+  for (guint i = 0; instances[i] != NULL; i++)
+    {
+      g_autofree char *module = NULL;
+      g_autofree char *sandbox = NULL;
+      g_autoptr (GError) error = NULL;
+
+      if (!teesql_storage_client_measure (config, instances[i], &module, &sandbox, &error))
+        teesql_log_warning ("plugin", "[storage:%s] %s", instances[i], error->message);
+      g_ptr_array_add (names, g_strdup_printf ("storage-plugin:%s", instances[i]));
+      g_ptr_array_add (values, g_strdup (module != NULL ? module : "none"));
+      g_ptr_array_add (names, g_strdup_printf ("storage-sandbox:%s", instances[i]));
+      g_ptr_array_add (values, g_strdup (sandbox != NULL ? sandbox : "none"));
+    }
+}
+
 void
 teesql_daemon_plugins_digest (TeesqlDaemonPlugins *self, const TeesqlConfig *config, guint8 out[48])
 {
@@ -206,6 +230,7 @@ teesql_daemon_plugins_digest (TeesqlDaemonPlugins *self, const TeesqlConfig *con
   add_module_facts (self, names, values);
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     add_group_facts (names, values, config, kinds[i]);
+  add_storage_facts (names, values, config);
   facts = g_new0 (TeesqlConfigFact, names->len);
   for (guint i = 0; i < names->len; i++)
     facts[i] = (TeesqlConfigFact){ names->pdata[i], values->pdata[i] };

@@ -232,26 +232,30 @@ teesql_plugin_file_measure (const char *path, TeesqlPluginImage *out_image, GErr
 static GMutex measured_lock;
 static GHashTable *measured; /* name -> digest */
 
-gboolean
-teesql_plugin_file_measure_once (const char *path, const char *name, TeesqlPluginImage *out_image, GError **error)
+static gboolean
+remember (const char *name, const char *digest, const char *path, GError **error)
 {
-  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = NULL;
-  g_auto (TeesqlPluginImage) image = { .fd = -1 };
+  G_GNUC_UNUSED g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&measured_lock);
   const char *before = NULL;
 
-  if (!teesql_plugin_file_measure (path, &image, error))
-    return FALSE;
-  locker = g_mutex_locker_new (&measured_lock);
   if (measured == NULL)
     measured = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   before = g_hash_table_lookup (measured, name);
-  if (before != NULL && strcmp (before, image.digest) != 0)
+  if (before != NULL && strcmp (before, digest) != 0)
     return fail (error, TEESQL_ERROR_CONFIG, "plugin-changed",
-                 "%s has other bytes than plugin %s had when it was measured\n"
-                 "hint: restart to use it",
-                 image.path, name);
+                 "%s has other bytes than %s had when it was measured\nhint: restart to use it", path, name);
   if (before == NULL)
-    g_hash_table_insert (measured, g_strdup (name), g_strdup (image.digest));
+    g_hash_table_insert (measured, g_strdup (name), g_strdup (digest));
+  return TRUE;
+}
+
+gboolean
+teesql_plugin_file_measure_once (const char *path, const char *name, TeesqlPluginImage *out_image, GError **error)
+{
+  g_auto (TeesqlPluginImage) image = { .fd = -1 };
+
+  if (!teesql_plugin_file_measure (path, &image, error) || !remember (name, image.digest, path, error))
+    return FALSE;
   *out_image = image;
   image = (TeesqlPluginImage){ .fd = -1 };
   return TRUE;
@@ -275,8 +279,26 @@ teesql_plugin_file_adopt (int fd, const char *name, const char *digest, TeesqlPl
   return TRUE;
 }
 
+/* @text: (transfer full) */
+static char *
+keep_text (const char *path, char *text, gsize size, char **out_digest, GError **error)
+{
+  g_autofree char *owned = text;
+  g_autofree char *name = g_path_get_basename (path);
+  g_autofree char *hex = NULL;
+  guint8 digest[TEESQL_SHA384_SIZE];
+
+  teesql_digest_bytes (TEESQL_DIGEST_SHA384, digest, text, size);
+  hex = teesql_hex_encode (digest, sizeof digest);
+  if (!remember (name, hex, path, error))
+    return NULL;
+  if (out_digest != NULL)
+    *out_digest = g_steal_pointer (&hex);
+  return g_steal_pointer (&owned);
+}
+
 char *
-teesql_plugin_file_read (const char *path, gsize max, GError **error)
+teesql_plugin_file_read_once (const char *path, gsize max, char **out_digest, GError **error)
 {
   g_autofree char *real = NULL;
   g_autofree char *text = NULL;
@@ -301,7 +323,7 @@ teesql_plugin_file_read (const char *path, gsize max, GError **error)
       size += (gsize) MAX (n, 0);
     }
   if (size < max && strlen (text) == size && g_utf8_validate (text, (gssize) size, NULL))
-    return g_steal_pointer (&text);
+    return keep_text (path, g_steal_pointer (&text), size, out_digest, error);
   fail (error, TEESQL_ERROR_FAILED, "plugin-read", "%s is no text of less than %" G_GSIZE_FORMAT " bytes", real, max);
   return NULL;
 }

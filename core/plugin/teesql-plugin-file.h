@@ -51,13 +51,15 @@ gboolean teesql_plugin_file_measure_once (const char *path, const char *name, Te
 gboolean teesql_plugin_file_adopt (int fd, const char *name, const char *digest, TeesqlPluginImage *out_image, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
 /**
- * teesql_plugin_file_read:
+ * teesql_plugin_file_read_once:
+ * @out_digest: (optional): lower hex SHA-384
  *
- * the text of a file that is as trusted as a module: the same rules of owner and mode
+ * the text of a file that is as trusted as a module, by the same rules of owner and mode, and like a module the same for the life of this
+ * process (`plugin-changed`)
  *
- * Returns: (transfer full) (nullable): at most @max bytes of valid UTF-8
+ * Returns: (transfer full) (nullable): less than @max bytes of valid UTF-8
  */
-char *teesql_plugin_file_read (const char *path, gsize max, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+char *teesql_plugin_file_read_once (const char *path, gsize max, char **out_digest, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_plugin_image_clear (TeesqlPluginImage *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (TeesqlPluginImage, teesql_plugin_image_clear)
 

@@ -367,22 +367,59 @@ preparation_free (gpointer data)
   g_free (self);
 }
 
+static char *
+find_sidecar (const char *module_path, const char *module)
+{
+  g_autofree char *folder = g_path_get_dirname (module_path);
+  g_autofree char *file = g_strconcat (module, ".plugin", NULL);
+  g_autofree char *path = g_build_filename (folder, file, NULL);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS) ? g_steal_pointer (&path) : NULL;
+}
+
 static TeesqlStorageSandbox *
 read_sandbox (const Preparation *self, const char *module_path, GError **error)
 {
-  g_autofree char *folder = g_path_get_dirname (module_path);
-  g_autofree char *file = g_strconcat (self->module, ".plugin", NULL);
-  g_autofree char *path = g_build_filename (folder, file, NULL);
+  g_autofree char *path = find_sidecar (module_path, self->module);
   g_autofree char *group = g_strconcat ("storage:", self->instance, NULL);
-  g_autofree char *text = NULL;
+  g_autofree char *text = path != NULL ? teesql_plugin_file_read_once (path, SIDECAR_MAX, NULL, error) : NULL;
 
-  if (g_file_test (path, G_FILE_TEST_EXISTS))
-    {
-      text = teesql_plugin_file_read (path, SIDECAR_MAX, error);
-      if (text == NULL)
-        return NULL;
-    }
+  if (path != NULL && text == NULL)
+    return NULL;
   return teesql_storage_sandbox_read (text, path, self->config, group, error);
+}
+
+static const char *
+module_of (const TeesqlConfig *config, const char *instance)
+{
+  g_autofree char *group = g_strconcat ("storage:", instance, NULL);
+  const char *module = teesql_config_has_group (config, group) ? teesql_config_get_raw (config, group, "plugin") : NULL;
+
+  return module != NULL ? module : instance;
+}
+
+gboolean
+teesql_storage_client_measure (const TeesqlConfig *config, const char *instance, char **out_module, char **out_sandbox, GError **error)
+{
+  const char *module = module_of (config, instance);
+  g_autofree char *path = teesql_plugin_file_find (teesql_config_get_list (config, "teesql", "plugin-path"), module, error);
+  g_autofree char *sidecar = path != NULL ? find_sidecar (path, module) : NULL;
+  g_autofree char *sandbox = NULL;
+  g_auto (TeesqlPluginImage) image = { .fd = -1 };
+
+  if (path == NULL || !teesql_plugin_file_measure_once (path, module, &image, error))
+    return FALSE;
+  if (sidecar != NULL)
+    {
+      g_autofree char *text = teesql_plugin_file_read_once (sidecar, SIDECAR_MAX, &sandbox, error);
+
+      if (text == NULL)
+        return FALSE;
+    }
+  *out_module = g_steal_pointer (&image.digest);
+  image.digest = NULL;
+  *out_sandbox = g_steal_pointer (&sandbox);
+  return TRUE;
 }
 
 static gboolean
@@ -464,19 +501,15 @@ teesql_storage_client_new_async (TeesqlConfig *config, const char *instance, GCa
 {
   g_autoptr (TeesqlStorageClient) self = NULL;
   g_autoptr (GTask) preparing = NULL;
-  g_autofree char *group = NULL;
   Preparation *preparation = NULL;
-  const char *module = NULL;
   GTask *task = NULL;
 
   g_return_if_fail (config != NULL && instance != NULL);
 
   self = g_object_new (TEESQL_TYPE_STORAGE_CLIENT, NULL);
-  group = g_strconcat ("storage:", instance, NULL);
-  module = teesql_config_has_group (config, group) ? teesql_config_get_raw (config, group, "plugin") : NULL;
   self->config = teesql_config_ref (config);
   self->instance = g_strdup (instance);
-  self->module = g_strdup (module != NULL ? module : instance);
+  self->module = g_strdup (module_of (config, instance));
   preparation = g_new0 (Preparation, 1);
   preparation->config = teesql_config_ref (config);
   preparation->instance = g_strdup (instance);

@@ -4,9 +4,6 @@
 
 G_BEGIN_DECLS
 
-/* The largest part of an upload that crosses the boundary: a part lies in shared memory whole, so that neither side needs another copy. */
-#define TEESQL_STORAGE_CLIENT_PART_MAX ((gsize) 16 << 20)
-
 /**
  * TeesqlStorageClient:
  *
@@ -32,6 +29,17 @@ G_DECLARE_FINAL_TYPE (TeesqlStorageClient, teesql_storage_client, TEESQL, STORAG
 void teesql_storage_client_new_async (TeesqlConfig *config, const char *instance, GCancellable *cancellable, GAsyncReadyCallback callback,
                                       gpointer user_data);
 TeesqlStorageClient *teesql_storage_client_new_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * teesql_storage_client_measure:
+ * @out_module: (out): lower hex SHA-384 of the module of [storage:@instance]
+ * @out_sandbox: (out) (nullable): of its `.plugin` file
+ *
+ * for the configuration digest, before a host runs. What is measured here is what every client of this process will use, or it fails with
+ * `plugin-changed`.
+ */
+gboolean teesql_storage_client_measure (const TeesqlConfig *config, const char *instance, char **out_module, char **out_sandbox, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 
 const char *teesql_storage_client_get_module (TeesqlStorageClient *self);
 const char *teesql_storage_client_get_module_digest (TeesqlStorageClient *self);  /* lower hex SHA-384 of the bytes that the host maps */

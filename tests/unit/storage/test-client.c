@@ -506,13 +506,36 @@ test_writable_sidecar (Hosted *self, gconstpointer data)
   refuse_start (self, "example", TEESQL_PLUGIN_ERROR, TEESQL_ERROR_PERMISSION, "plugin-permissions");
 }
 
+/* The paths are tried before the module is mapped, so any bytes will do for it. */
 static void
 test_missing_path (Hosted *self, gconstpointer data)
 {
-  hosted_copy (self, "example", "libexample.so");
-  hosted_write (self, "example.plugin", "[Plugin]\nName=example\nInterfaces=storage\n\n[Sandbox]\npaths=/nonexistent/folder\n");
-  hosted_configure (self, "example", "");
-  refuse_start (self, "example", TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG, "storage-path");
+  hosted_write (self, "libpathless.so", "not looked at");
+  hosted_write (self, "pathless.plugin", "[Plugin]\nName=pathless\nInterfaces=storage\n\n[Sandbox]\npaths=/nonexistent/folder\n");
+  hosted_configure (self, "pathless", "");
+  refuse_start (self, "pathless", TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG, "storage-path");
+}
+
+static void
+test_changed_sandbox (Hosted *self, gconstpointer data)
+{
+  hosted_write (self, "libgrowing.so", "not looked at");
+  hosted_write (self, "growing.plugin", "[Sandbox]\npaths=/nonexistent/folder\n");
+  hosted_configure (self, "growing", "");
+  refuse_start (self, "growing", TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG, "storage-path");
+  hosted_write (self, "growing.plugin", "[Sandbox]\npaths=/\n");
+  refuse_start (self, "growing", TEESQL_PLUGIN_ERROR, TEESQL_ERROR_CONFIG, "plugin-changed");
+}
+
+static void
+test_measures (Hosted *self, gconstpointer data)
+{
+  g_autofree char *module = NULL;
+  g_autofree char *sandbox = NULL;
+
+  g_assert_true (teesql_storage_client_measure (self->config, "example", &module, &sandbox, NULL));
+  g_assert_cmpstr (module, ==, teesql_storage_client_get_module_digest (self->client));
+  g_assert_cmpuint (strlen (sandbox), ==, 96);
 }
 
 static void
@@ -554,5 +577,7 @@ main (int argc, char **argv)
   ADD_COLD ("refuses-other-bytes-under-a-name", test_changed_module);
   ADD_COLD ("refuses-a-sandbox-that-others-may-write", test_writable_sidecar);
   ADD_COLD ("refuses-a-path-that-is-not-there", test_missing_path);
+  ADD_COLD ("refuses-a-sandbox-that-grew", test_changed_sandbox);
+  ADD ("measures-what-it-will-run", test_measures);
   return g_test_run ();
 }
