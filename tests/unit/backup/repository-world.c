@@ -22,7 +22,7 @@ repository_world_begin (RepositoryWorld *self)
 {
   g_autoptr (TeesqlEpochKeys) keys = repository_world_keys (2);
 
-  world_begin (&self->world, ALL_FEATURES, 2000, 2000);
+  world_begin (&self->world, ALL_FEATURES, 20000, 20000);
   self->repository = teesql_repository_new (self->world.store, keys, FALSE);
 }
 
