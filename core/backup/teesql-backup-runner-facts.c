@@ -1,0 +1,179 @@
+/* What a repository at work tells the faces. */
+#include "backup/teesql-backup-runner-private.h"
+
+#include "base/teesql-domains.h"
+#include "base/teesql-hex.h"
+
+#include <string.h>
+
+/* Everything that is copied under the lock, to be judged without it. */
+typedef struct
+{
+  TeesqlCatalogRecord *record; /* NULL while the catalog is not open */
+  TeesqlHead head;
+  TeesqlWalFacts wal;
+  GError *problem;
+  GError *backup_problem;
+  GError *store_problem;
+  char *running;
+  guint max_lag_ms;
+} Snapshot;
+
+static void
+snapshot_clear (Snapshot *self)
+{
+  g_clear_pointer (&self->record, teesql_catalog_record_free);
+  g_clear_error (&self->problem);
+  g_clear_error (&self->backup_problem);
+  g_clear_error (&self->store_problem);
+  g_free (self->running);
+}
+
+static char *
+describe_running (const TeesqlBackupRunner *self)
+{
+  if (self->phase == NULL)
+    return NULL;
+  if (self->total == 0)
+    return g_strdup (self->phase);
+  return g_strdup_printf ("%s %u %%", self->phase, (guint) MIN (100, self->done * 100 / self->total));
+}
+
+static void
+take_snapshot (TeesqlBackupRunner *self, Snapshot *out)
+{
+  g_mutex_lock (&self->lock);
+  if (self->catalog != NULL)
+    {
+      out->record = teesql_catalog_dup_record (self->catalog);
+      teesql_catalog_get_head (self->catalog, &out->head);
+    }
+  if (self->archiver != NULL)
+    teesql_wal_archiver_get_facts (self->archiver, &out->wal);
+  if (self->store != NULL)
+    out->store_problem = teesql_store_get_last_problem (self->store);
+  out->problem = self->problem != NULL ? g_error_copy (self->problem) : NULL;
+  out->backup_problem = self->backup_problem != NULL ? g_error_copy (self->backup_problem) : NULL;
+  out->running = describe_running (self);
+  out->max_lag_ms = teesql_config_get_duration_ms (self->config, "backup", "max-lag");
+  g_mutex_unlock (&self->lock);
+}
+
+static gboolean
+is_refusal (const GError *error)
+{
+  return error != NULL && error->domain == TEESQL_BACKUP_ERROR && error->code == TEESQL_ERROR_REFUSED;
+}
+
+static const char *
+name_state (const Snapshot *snapshot)
+{
+  if (snapshot->record == NULL)
+    return is_refusal (snapshot->problem) ? "refused" : snapshot->problem != NULL ? "waiting" : "starting";
+  switch (snapshot->wal.state)
+    {
+    case TEESQL_WAL_STREAMING:
+      return "streaming";
+    case TEESQL_WAL_WAITING:
+      return "waiting";
+    case TEESQL_WAL_STOPPED:
+      return "stopped";
+    case TEESQL_WAL_STARTING:
+      break;
+    }
+  return "starting";
+}
+
+/* The oldest backup whose end WAL reaches: from there on every moment can be had. */
+static gint64
+find_oldest_restorable (const TeesqlCatalogRecord *record)
+{
+  for (guint i = 0; i < record->backups->len; i++)
+    {
+      const TeesqlBackup *backup = record->backups->pdata[i];
+      guint64 end = 0;
+
+      if (teesql_catalog_record_covers (record, backup->timeline, backup->start_lsn, &end) && end >= backup->stop_lsn)
+        return backup->finished_unix;
+    }
+  return 0;
+}
+
+static void
+fill_from_record (TeesqlBackupFacts *facts, const TeesqlCatalogRecord *record)
+{
+  facts->n_backups = record->backups->len;
+  facts->lineage = record->lineage.text;
+  facts->oldest_restorable_unix = find_oldest_restorable (record);
+  for (guint i = 0; i < record->backups->len; i++)
+    {
+      const TeesqlBackup *backup = record->backups->pdata[i];
+
+      facts->last_backup_unix = MAX (facts->last_backup_unix, backup->finished_unix);
+      if (!backup->incremental)
+        facts->last_full_unix = MAX (facts->last_full_unix, backup->finished_unix);
+    }
+}
+
+static const char *
+choose_problem (const Snapshot *snapshot)
+{
+  if (snapshot->problem != NULL)
+    return snapshot->problem->message;
+  if (snapshot->wal.problem[0] != '\0')
+    return snapshot->wal.problem;
+  if (snapshot->store_problem != NULL)
+    return snapshot->store_problem->message;
+  return snapshot->backup_problem != NULL ? snapshot->backup_problem->message : NULL;
+}
+
+static GError *
+judge (const TeesqlBackupRunner *self, const Snapshot *snapshot)
+{
+  GError *verdict = NULL;
+
+  if (snapshot->problem != NULL)
+    verdict = g_error_copy (snapshot->problem);
+  else if (snapshot->wal.lag_ms > snapshot->max_lag_ms)
+    verdict = teesql_error_new (TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-lag", 0,
+                                "WAL waits since %" G_GUINT64_FORMAT " s to be stored: %s", snapshot->wal.lag_ms / 1000,
+                                snapshot->wal.problem[0] != '\0' ? snapshot->wal.problem : "the storage is too slow");
+  else if (snapshot->store_problem != NULL)
+    verdict = g_error_copy (snapshot->store_problem);
+  else if (snapshot->wal.state == TEESQL_WAL_WAITING)
+    verdict =
+        teesql_error_new (TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-waiting", 0, "WAL is not stored: %s", snapshot->wal.problem);
+  else if (snapshot->backup_problem != NULL)
+    verdict = g_error_copy (snapshot->backup_problem);
+  if (verdict != NULL)
+    g_prefix_error (&verdict, "%s: ", self->storage);
+  return verdict;
+}
+
+GError *
+teesql_backup_runner_publish (TeesqlBackupRunner *self)
+{
+  Snapshot snapshot = { 0 };
+  TeesqlBackupFacts facts = { 0 };
+  g_autofree char *digest = NULL;
+  GError *verdict = NULL;
+
+  take_snapshot (self, &snapshot);
+  facts.state = name_state (&snapshot);
+  facts.running = snapshot.running;
+  facts.problem = choose_problem (&snapshot);
+  facts.wal_lag_bytes = snapshot.wal.lag_bytes;
+  facts.wal_lag_ms = snapshot.wal.lag_ms;
+  facts.gaps = snapshot.wal.gaps;
+  facts.timeline = snapshot.head.timeline;
+  facts.durable_lsn = snapshot.head.lsn;
+  facts.head_sequence = (gint64) snapshot.head.sequence;
+  if (snapshot.head.sequence > 0)
+    facts.head_digest = digest = teesql_hex_encode (snapshot.head.digest, sizeof snapshot.head.digest);
+  if (snapshot.record != NULL)
+    fill_from_record (&facts, snapshot.record);
+  teesql_status_set_backup (self->status, self->storage, &facts);
+  verdict = judge (self, &snapshot);
+  snapshot_clear (&snapshot);
+  return verdict;
+}
