@@ -7,11 +7,13 @@
 #include <locale.h>
 
 static const TeesqlCliCommand commands[] = {
+  { "backup", "take, list, verify and expire backups", teesql_cli_run_backup },
   { "cert", "write a client certificate that carries evidence, for libpq", teesql_cli_run_cert },
   { "config", "check a configuration file, or print what it means", teesql_cli_run_config },
   { "connect", "carry local connections to a teesqld over attested TLS", teesql_cli_run_connect },
   { "plugin", "show plugins and their options", teesql_cli_run_plugin },
   { "secret", "make the secret of a role", teesql_cli_run_secret },
+  { "status", "show what the teesqld of this machine knows about itself", teesql_cli_run_status },
   { "verify", "verify evidence and say what it proves", teesql_cli_run_verify },
   { "wait", "wait until a teesqld answers and is accepted", teesql_cli_run_wait },
 };

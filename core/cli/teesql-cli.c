@@ -216,11 +216,10 @@ teesql_cli_json_new (void)
   return builder;
 }
 
-void
-teesql_cli_print_json (JsonBuilder *builder)
+static void
+print_root (JsonNode *root)
 {
   g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
   g_autofree char *text = NULL;
 
   json_generator_set_root (generator, root);
@@ -228,6 +227,24 @@ teesql_cli_print_json (JsonBuilder *builder)
   /* not g_print(): JSON is UTF-8 whatever the locale says */
   fputs (text, stdout);
   putchar ('\n');
+}
+
+void
+teesql_cli_print_json (JsonBuilder *builder)
+{
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+
+  print_root (root);
+}
+
+void
+teesql_cli_print_object (JsonObject *object)
+{
+  g_autoptr (JsonNode) root = json_node_alloc ();
+
+  json_node_init_object (root, object);
+  json_object_set_int_member (object, "schema", TEESQL_CLI_SCHEMA);
+  print_root (root);
 }
 
 void

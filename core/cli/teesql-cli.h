@@ -42,12 +42,14 @@ enum
 
 #define TEESQL_CLI_SCHEMA 1 /* of every JSON we print */
 
+int teesql_cli_run_backup (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_cert (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_config (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_connect (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin_check (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_secret (const TeesqlCliGlobals *globals, int argc, char **argv);
+int teesql_cli_run_status (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_verify (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_verify_quote (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **argv);
@@ -85,6 +87,7 @@ int teesql_cli_usage_error (const char *format, ...) G_GNUC_PRINTF (1, 2);
 
 /* one line, with a newline; @builder holds a finished object */
 void teesql_cli_print_json (JsonBuilder *builder);
+void teesql_cli_print_object (JsonObject *object); /* the same for an object as it came, with `schema` */
 JsonBuilder *teesql_cli_json_new (void) G_GNUC_WARN_UNUSED_RESULT;                    /* begins the object, with `schema` */
 void teesql_cli_json_text (JsonBuilder *builder, const char *name, const char *text); /* %NULL: null */
 void teesql_cli_json_hex (JsonBuilder *builder, const char *name, const guint8 *data, gsize size);
