@@ -6,6 +6,7 @@
 #include "base/teesql-hex.h"
 #include "base/teesql-log.h"
 #include "daemon/teesql-activation.h"
+#include "daemon/teesql-daemon-backup.h"
 #include "daemon/teesql-daemon-exposure.h"
 #include "daemon/teesql-daemon-folders.h"
 #include "daemon/teesql-daemon-keys.h"
@@ -43,6 +44,7 @@ struct _TeesqlDaemon
   TeesqlDaemonKeys *keys;
   TeesqlManagedPostgres *managed; /* NULL: external */
   TeesqlDaemonPostgres *postgres;
+  TeesqlDaemonBackup *backup;
   TeesqlProxy *proxy;
   guint signal_ids[3];
   guint8 digest[48]; /* of the configuration in force, as published */
@@ -128,6 +130,7 @@ backend_changed_cb (TeesqlDaemonPostgres *postgres, gpointer data)
   if (self->draining)
     return;
   publish_exposure (self);
+  teesql_daemon_backup_start (self->backup, teesql_daemon_keys_get_admin_password (self->keys));
   if (self->proxy == NULL)
     open_proxy (self);
   else
@@ -145,6 +148,13 @@ gave_up_cb (TeesqlDaemonPostgres *postgres, const GError *error, gpointer data)
 static void
 start_postgres (TeesqlDaemon *self)
 {
+  g_autoptr (GError) error = NULL;
+
+  if (!teesql_daemon_backup_prepare (self->backup, self->attest, teesql_daemon_plugins_get_kms (self->plugins), &error))
+    {
+      give_up (self, error, TEESQL_EXIT_FAILED);
+      return;
+    }
   self->keys = teesql_daemon_keys_new (self->attest, teesql_daemon_plugins_get_kms (self->plugins),
                                        teesql_config_get_string (self->config, "teesql", "state-directory"));
   self->postgres = teesql_daemon_postgres_new (self->config, self->keys, self->plugins, self->managed, self->status);
@@ -295,6 +305,7 @@ put_in_force (TeesqlDaemon *self, TeesqlConfig *next, GError **error)
   teesql_http_server_set_config (self->http, next);
   if (self->postgres != NULL)
     teesql_daemon_postgres_set_config (self->postgres, next);
+  teesql_daemon_backup_set_config (self->backup, next);
   return TRUE;
 }
 
@@ -334,6 +345,7 @@ server_stopped_cb (GObject *source, GAsyncResult *result, gpointer data)
 static void
 stop_server (TeesqlDaemon *self)
 {
+  teesql_daemon_backup_stop (self->backup);
   if (self->postgres != NULL)
     teesql_daemon_postgres_stop (self->postgres);
   if (self->managed == NULL)
@@ -426,7 +438,8 @@ prepare (TeesqlDaemon *self, GError **error)
   if (self->clock == NULL)
     return FALSE;
   self->plugins = teesql_daemon_plugins_new (self->config);
-  if (!open_http (self, error))
+  self->backup = teesql_daemon_backup_new (self->config, self->status, self->managed, error);
+  if (self->backup == NULL || !open_http (self, error))
     return FALSE;
   if (teesql_http_server_get_port (self->http) != 0)
     teesql_log_info ("http", "health is shown at port %u", teesql_http_server_get_port (self->http));
@@ -489,6 +502,7 @@ teesql_daemon_dispose (GObject *object)
   if (self->attest != NULL)
     teesql_attest_service_stop (self->attest);
   g_clear_object (&self->proxy);
+  g_clear_pointer (&self->backup, teesql_daemon_backup_free);
   if (self->http != NULL)
     teesql_http_server_stop (self->http);
   g_clear_object (&self->http);
