@@ -112,10 +112,13 @@ print_findings (JsonObject *result)
   for (guint i = 0; i < json_array_get_length (findings); i++)
     {
       JsonObject *finding = json_array_get_object_element (findings, i);
-      g_print ("%s: %s: %s\n", text_of (finding, "reason"), text_of (finding, "name"), text_of (finding, "message"));
+      g_print ("%s %s: %s: %s\n", text_of (finding, "severity"), text_of (finding, "reason"), text_of (finding, "name"),
+               text_of (finding, "message"));
     }
-  g_print ("%" G_GINT64_FORMAT " objects checked%s, %u findings\n", json_object_get_int_member_with_default (result, "objects", 0),
-           json_object_get_boolean_member_with_default (result, "deep", FALSE) ? ", every byte" : "", json_array_get_length (findings));
+  g_print ("%" G_GINT64_FORMAT " objects checked%s: %" G_GINT64_FORMAT " damaged or missing, %" G_GINT64_FORMAT " remarks\n",
+           json_object_get_int_member_with_default (result, "objects", 0),
+           json_object_get_boolean_member_with_default (result, "deep", FALSE) ? ", every byte" : "",
+           json_object_get_int_member_with_default (result, "damages", 0), json_object_get_int_member_with_default (result, "notes", 0));
 }
 
 /* ---- verbs ---- */
@@ -255,7 +258,7 @@ run_verify (const TeesqlCliGlobals *globals, int argc, char **argv)
   if (result == NULL)
     return teesql_cli_fail (error);
   give (globals, result, print_findings);
-  return json_array_get_length (json_object_get_array_member (result, "findings")) == 0 ? TEESQL_EXIT_OK : TEESQL_EXIT_REFUSED;
+  return json_object_get_int_member_with_default (result, "damages", 1) == 0 ? TEESQL_EXIT_OK : TEESQL_EXIT_REFUSED;
 }
 
 /* ---- verbs that take no more than a storage ---- */

@@ -1,3 +1,4 @@
+#include "control/teesql-control-request.h"
 #include "control/teesql-control-server.h"
 
 #include <gio/gunixsocketaddress.h>
