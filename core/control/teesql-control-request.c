@@ -82,13 +82,38 @@ read_members (TeesqlControlRequest *self, JsonObject *object, GError **error)
   return TRUE;
 }
 
+/* json-glib takes the first of several values and forgets the rest. */
+static gboolean
+is_one_object (const char *line, gsize size)
+{
+  guint depth = 0;
+  gboolean in_text = FALSE;
+  gsize i = 0;
+
+  for (; i < size; i++)
+    {
+      if (in_text && line[i] == '\\')
+        i++;
+      else if (line[i] == '"')
+        in_text = !in_text;
+      else if (!in_text && (line[i] == '{' || line[i] == '['))
+        depth++;
+      else if (!in_text && (line[i] == '}' || line[i] == ']') && --depth == 0)
+        break;
+    }
+  for (i++; i < size; i++)
+    if (!g_ascii_isspace (line[i]))
+      return FALSE;
+  return TRUE;
+}
+
 TeesqlControlRequest *
 teesql_control_request_parse (const char *line, gsize size, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   g_autoptr (TeesqlControlRequest) self = g_new0 (TeesqlControlRequest, 1);
 
-  if (size > TEESQL_CONTROL_REQUEST_MAX || memchr (line, '\0', size) != NULL ||
+  if (size > TEESQL_CONTROL_REQUEST_MAX || memchr (line, '\0', size) != NULL || !is_one_object (line, size) ||
       !json_parser_load_from_data (parser, line, (gssize) size, NULL) || json_parser_get_root (parser) == NULL ||
       !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
     {
