@@ -1,4 +1,5 @@
 #include "fake-storage.h"
+#include "fake-stream.h"
 
 #include <string.h>
 
@@ -38,64 +39,6 @@ struct _FakeStorage
 static void fake_storage_iface_init (TeesqlStorageInterface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (FakeStorage, fake_storage, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (TEESQL_TYPE_STORAGE, fake_storage_iface_init))
-
-/* ---- its streams ---- */
-
-#define FAKE_TYPE_STREAM (fake_stream_get_type ())
-G_DECLARE_FINAL_TYPE (FakeStream, fake_stream, FAKE, STREAM, GInputStream)
-
-struct _FakeStream
-{
-  GInputStream parent_instance;
-  FakeStorage *storage;
-  GBytes *bytes;
-  gsize at;
-  gsize break_at; /* G_MAXSIZE: never */
-};
-
-G_DEFINE_FINAL_TYPE (FakeStream, fake_stream, G_TYPE_INPUT_STREAM)
-
-static gssize
-fake_stream_read (GInputStream *stream, void *buffer, gsize count, GCancellable *cancellable, GError **error)
-{
-  FakeStream *self = FAKE_STREAM (stream);
-  gsize n = MIN (count, g_bytes_get_size (self->bytes) - self->at);
-
-  if (self->at >= self->break_at)
-    {
-      g_propagate_error (error, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE, "broken-stream", 0, "it broke"));
-      return -1;
-    }
-  n = MIN (n, self->break_at - self->at);
-  if (n > 0)
-    memcpy (buffer, (const guint8 *) g_bytes_get_data (self->bytes, NULL) + self->at, n);
-  self->at += n;
-  g_mutex_lock (&self->storage->lock);
-  self->storage->n_read += n;
-  g_mutex_unlock (&self->storage->lock);
-  return (gssize) n;
-}
-
-static void
-fake_stream_finalize (GObject *object)
-{
-  g_bytes_unref (FAKE_STREAM (object)->bytes);
-  g_object_unref (FAKE_STREAM (object)->storage);
-  G_OBJECT_CLASS (fake_stream_parent_class)->finalize (object);
-}
-
-static void
-fake_stream_class_init (FakeStreamClass *klass)
-{
-  G_OBJECT_CLASS (klass)->finalize = fake_stream_finalize;
-  G_INPUT_STREAM_CLASS (klass)->read_fn = fake_stream_read;
-}
-
-static void
-fake_stream_init (FakeStream *self)
-{
-  self->break_at = G_MAXSIZE;
-}
 
 /* ---- faults ---- */
 
@@ -389,7 +332,8 @@ get_async (TeesqlStorage *storage, const char *name, guint64 offset, guint64 len
   g_autoptr (Plan) plan = next_plan (self, "get");
   g_autoptr (GBytes) bytes = fake_storage_peek (self, name);
   guint64 size = bytes != NULL ? g_bytes_get_size (bytes) : 0;
-  FakeStream *stream = NULL;
+  g_autoptr (GBytes) range = NULL;
+  GInputStream *stream = NULL;
 
   if (fail_first (self, plan, task))
     return;
@@ -400,16 +344,14 @@ get_async (TeesqlStorage *storage, const char *name, guint64 offset, guint64 len
     g_task_return_error (task, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_FAILED, "range", 0, "no such range"));
   else
     {
-      stream = g_object_new (FAKE_TYPE_STREAM, NULL);
-      stream->storage = g_object_ref (self);
-      length = MIN (length, size - offset);
       if (is (plan, FAKE_CUT))
         length = MIN (length, plan->argument);
-      if (is (plan, FAKE_BREAK))
-        stream->break_at = (gsize) plan->argument;
+      length = MIN (length, size - offset);
       if (self->flaw == FAKE_WRONG_RANGE && offset > 0 && offset + length < size)
         offset++;
-      stream->bytes = g_bytes_new_from_bytes (bytes, (gsize) offset, (gsize) length);
+      range = g_bytes_new_from_bytes (bytes, (gsize) offset, (gsize) length);
+      stream = fake_stream_new (range, is (plan, FAKE_BREAK) ? (gsize) plan->argument : G_MAXSIZE, &self->lock, &self->n_read);
+      g_object_set_data_full (G_OBJECT (stream), "storage", g_object_ref (self), g_object_unref);
       g_task_return_pointer (task, stream, g_object_unref);
     }
 }
