@@ -459,8 +459,6 @@ teesql_restore_tree_remove (TeesqlRestoreTree *self, const char *name, GError **
   enter (&self->owner);
   number = remove_beneath (self->fd, name, 0);
   leave (&self->owner);
-  if (number == EACCES || number == EPERM)
-    number = remove_beneath (self->fd, name, 0); /* made by us and not by the owner */
   return number == 0 || teesql_restore_fail_errno (error, number, "removing %s/%s", self->path, name);
 }
 

@@ -51,10 +51,19 @@ typedef struct
 
 /**
  * TeesqlRestoreReport:
+ * @removed: (element-type utf8): settings of the old cluster that were taken out, `primary_conninfo (postgresql.auto.conf)`
+ * @tablespaces: (element-type utf8): where they are now, `16384 pg_tblspc/16384`, `16385 /srv/fast`
+ * @target_text: (nullable): as PostgreSQL is told
+ * @head: record that the restore went by; its lineage is the parent of what the restored cluster will write
  */
 typedef struct
 {
   GPtrArray *chain; /* TeesqlBackup, full one first */
+  GPtrArray *removed;
+  GPtrArray *tablespaces;
+  char *target_text;
+  TeesqlHead head;
+  guint32 timeline; /* that recovery follows */
   guint32 repository_timeline;
   guint64 repository_lsn; /* what can be reached */
   guint64 known_lsn;
