@@ -287,10 +287,9 @@ receive_once (TeesqlWalArchiver *archiver, gboolean *out_streamed, GError **erro
   teesql_pg_session_free (self.session);
 }
 
-gpointer
-teesql_wal_archiver_receive_run (gpointer archiver)
+static void
+receive_for_ever (TeesqlWalArchiver *self)
 {
-  TeesqlWalArchiver *self = archiver;
   guint pause_ms = PAUSE_MIN_MS;
 
   for (;;)
@@ -300,16 +299,27 @@ teesql_wal_archiver_receive_run (gpointer archiver)
 
       receive_once (self, &streamed, &error);
       if (g_cancellable_is_cancelled (self->receive_cancellable))
-        return NULL;
+        return;
       if (teesql_wal_archiver_is_fatal (error))
         {
           teesql_wal_archiver_fail (self, g_steal_pointer (&error));
-          return NULL;
+          return;
         }
       teesql_wal_archiver_set_receive_problem (self, error);
       teesql_wal_archiver_tell_facts (self);
       pause_ms = streamed ? PAUSE_MIN_MS : MIN (pause_ms * 2, PAUSE_MAX_MS);
       if (!teesql_wal_queue_pause (self->queue, pause_ms / 2 + (guint) g_random_int_range (0, (gint32) pause_ms)))
-        return NULL;
+        return;
     }
+}
+
+gpointer
+teesql_wal_archiver_receive_run (gpointer archiver)
+{
+  TeesqlWalArchiver *self = archiver;
+
+  receive_for_ever (self);
+  self->told_us = 0; /* the end is news, however recent the last ones are */
+  teesql_wal_archiver_tell_facts (self);
+  return NULL;
 }

@@ -128,7 +128,7 @@ def reasons():
     plain = [re.compile(pattern) for pattern in (
         r"TEESQL_ERROR_[A-Z_]+,\s*" + word, r"TEESQL_HEALTH_[A-Z]+,\s*" + word, r"add_notice \([^,]+,\s*" + word, r"define NOTICE_\w+\s+" + word,
         r"teesql_finding_new \(\s*" + word, r'"([a-z0-9-]+-not-allowed)"', r'\b\w*(?:fail|refuse|reject)\w* \(\s*\w+,\s*"([a-z0-9]+(?:-[a-z0-9]+)+)"')]
-    pages = ["docs/attestation.md"] + sorted(f"docs/{f}" for f in os.listdir(os.path.join(ROOT, "docs")) if f.startswith(("storage", "sealed-format", "repository")))
+    pages = ["docs/attestation.md"] + sorted(f"docs/{f}" for f in os.listdir(os.path.join(ROOT, "docs")) if f.startswith(("backup", "storage", "sealed-format", "repository")))
     page = set(re.findall(r"`(-?[a-z0-9-]+)`", "".join(map(read, pages))))
     for path in sources("core", "plugins"):
         if is_test(path) or "/simulator/" in path or not path.endswith(".c"):

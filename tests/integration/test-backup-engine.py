@@ -1,0 +1,800 @@
+#!/usr/bin/env python3
+"""Base backups and the WAL archiver against a real PostgreSQL 17 and the storage `file`: what is confirmed is there, whatever breaks."""
+
+import json
+import os
+import queue
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from harness import tap
+from harness.processes import BUILD, Process, folder, run, wait_for
+from harness.tap import case, comment, contains, equal
+from harness.world import Postgres, postgres_bindir, postgres_user
+
+DRIVER = os.path.join(BUILD, "tests/integration/backup-driver")
+PASSWORD = "7" * 64
+SEGMENT = 16 * 1024 * 1024
+SETTINGS = {"max_wal_senders": "8", "checkpoint_timeout": "30s"}
+CHANGING = {"summarize_wal": "on", "max_wal_size": "128MB"}  # by cases, so not on the command line
+SEED = int(os.environ.get("TEESQL_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+ROUNDS = 20 if os.environ.get("TEESQL_TEST_FULL") else 5
+
+
+def lsn(text):
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+class Refused(Exception):
+    def __init__(self, answer):
+        super().__init__(answer["reason"] + ": " + answer["message"])
+        self.reason, self.message = answer["reason"], answer["message"]
+
+
+class Driver:
+    """`run` of the driver, as a conversation."""
+
+    def __init__(self, site, slot="teesql", interval=200, mode="async"):
+        self.events, self.answers = [], queue.Queue()
+        self.log = open(os.path.join(site.logs, "driver.log"), "ab")
+        self.child = subprocess.Popen([DRIVER, site.path, "run", slot, str(interval), mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=self.log, text=True, env=clean_environment())
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        self.answer("ready", 60)
+
+    def read(self):
+        for line in self.child.stdout:
+            item = json.loads(line)
+            if "event" in item:
+                self.events.append(item)
+            else:
+                self.answers.put(item)
+        self.answers.put(None)
+
+    def answer(self, expected, seconds):
+        item = self.answers.get(timeout=seconds)
+        assert item is not None, f"the driver ended with {self.child.wait(30)}\n{self.log_tail()}"
+        if "reason" in item:
+            raise Refused(item)
+        equal(item["result"], expected, "the driver's answer")
+        return item
+
+    def log_tail(self):
+        with open(self.log.name, encoding="utf-8", errors="replace") as f:
+            return f.read()[-3000:]
+
+    def ask(self, line, expected, seconds=120):
+        self.child.stdin.write(line + "\n")
+        self.child.stdin.flush()
+        return self.answer(expected, seconds)
+
+    def full(self, label="full"):
+        return self.ask(f"full {label}", "backup", 300)
+
+    def incremental(self, parent, label="incremental"):
+        return self.ask(f"incremental {parent} {label}", "backup", 300)
+
+    def facts(self):
+        return self.ask("facts", "facts")
+
+    def wait_lsn(self, position, seconds=60):
+        return self.ask(f"wait {position} {seconds * 1000}", "durable", seconds + 10)
+
+    def until(self, condition, what, seconds=60):
+        return wait_for(lambda: (lambda facts: facts if condition(facts) else None)(self.facts()), what, seconds, every=0.05)
+
+    def stop(self):
+        self.child.stdin.write("stop\n")
+        self.child.stdin.flush()
+        facts = None
+        while (item := self.answers.get(timeout=30)) is not None:
+            facts = item
+        equal(self.child.wait(30), 0, "the driver's exit status")
+        self.log.close()
+        return facts
+
+    def kill(self):
+        self.child.send_signal(signal.SIGKILL)
+        self.child.wait(30)
+        self.log.close()
+
+
+def clean_environment():
+    names = ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TEESQL_TEST_DEBUG")
+    return {n: os.environ[n] for n in names if n in os.environ}
+
+
+class Site:
+    def __init__(self, postgres=None, **settings):
+        self.dir = folder()
+        self.logs = os.path.join(self.dir, "log")
+        self.state, self.storage = os.path.join(self.dir, "state"), os.path.join(self.dir, "storage")
+        self.fault_path = os.path.join(self.dir, "fault")
+        for path in (self.logs, self.state, self.storage):
+            os.mkdir(path, 0o700)
+        self.postgres = postgres or Postgres(self, PASSWORD, **{**SETTINGS, **settings})
+        if postgres is None:
+            self.set(**CHANGING)
+        self.password_file = os.path.join(self.dir, "password")
+        with open(self.password_file, "w", encoding="ascii") as f:
+            f.write(PASSWORD)
+        self.path = self.write_site()
+        self.drivers = []
+
+    def write_site(self, host=None):
+        path = os.path.join(self.dir, "site.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"[site]\nstate={self.state}\nstorage={self.storage}\nhost={host or self.postgres.run_dir}\nport=5432\nuser=postgres\n"
+                    f"password-file={self.password_file}\nfault={self.fault_path}\n")
+        return path
+
+    def fault(self, what):
+        with open(self.fault_path + ".new", "w", encoding="ascii") as f:
+            f.write(what)
+        os.rename(self.fault_path + ".new", self.fault_path)
+
+    def set(self, **settings):
+        for name, value in settings.items():
+            self.admin(f"ALTER SYSTEM SET {name} = '{value}'" if value is not None else f"ALTER SYSTEM RESET {name}")
+        self.admin("SELECT pg_reload_conf()")
+        for name, value in settings.items():
+            if value is not None:
+                wait_for(lambda: self.admin(f"SELECT setting = '{value}' OR current_setting(name) = '{value}' FROM pg_settings WHERE name = '{name}'") == "t",
+                         f"{name} = {value}")
+
+    def driver(self, **options):
+        for left in self.drivers:  # of a case that failed
+            if left.child.poll() is None:
+                left.kill()
+        self.fault("")
+        driver = Driver(self, **options)
+        self.drivers.append(driver)
+        return driver
+
+    def admin(self, sql):
+        return self.postgres.admin(sql)
+
+    def position(self):
+        return self.admin("SELECT pg_current_wal_flush_lsn()")
+
+    def read(self, *command):
+        result = subprocess.run([DRIVER, self.path, *command], capture_output=True, text=True, timeout=300, env=clean_environment())
+        assert result.returncode == 0, (result.stdout, result.stderr)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def record(self):
+        return self.read("show")[0]
+
+    def wal(self):
+        """(folder of segments as they are in the store, ranges without a hole)"""
+        path = os.path.join(self.dir, f"wal-{time.monotonic_ns()}")
+        os.mkdir(path)
+        return path, [item for item in self.read("wal", path) if item["result"] == "range"]
+
+    def extract(self, name):
+        """The folder of a backup's archives, unpacked, as `base`, oid, `manifest`"""
+        path = os.path.join(self.dir, f"extract-{time.monotonic_ns()}")
+        os.mkdir(path)
+        self.read("extract", name, path)
+        for archive in os.listdir(path):
+            if archive != "manifest":
+                os.rename(os.path.join(path, archive), os.path.join(path, archive + ".tar"))
+                with tarfile.open(os.path.join(path, archive + ".tar")) as tar:
+                    tar.extractall(os.path.join(path, archive))
+                os.unlink(os.path.join(path, archive + ".tar"))
+        shutil.move(os.path.join(path, "manifest"), os.path.join(path, "base", "backup_manifest"))
+        return path
+
+    def close(self):
+        for driver in self.drivers:
+            if driver.child.poll() is None:
+                driver.kill()
+        if self.postgres.process.alive():
+            self.postgres.stop(signal.SIGQUIT)
+
+
+def pgbench(site, *options, background=False):
+    command = [os.path.join(site.postgres.bindir, "pgbench"), "-h", site.postgres.run_dir, "-U", "postgres", *options, "postgres"]
+    environment = {**os.environ, "PGPASSWORD": PASSWORD}
+    if background:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return run(command, env=environment, timeout=300)
+
+
+def compare_wal(site, driver_position=None):
+    """Every byte that the server keeps and the store holds is the same."""
+    path, ranges = site.wal()
+    server = os.path.join(site.postgres.data, "pg_wal")
+    compared = 0
+    for item in ranges:
+        at = item["start"]
+        while at < item["end"]:
+            name = f"{item['timeline']:08X}{at >> 32:08X}{(at & 0xffffffff) // SEGMENT:08X}"
+            end = min(item["end"], at - at % SEGMENT + SEGMENT)
+            if os.path.exists(os.path.join(server, name)):
+                with open(os.path.join(server, name), "rb") as there, open(os.path.join(path, name), "rb") as here:
+                    there.seek(at % SEGMENT)
+                    here.seek(at % SEGMENT)
+                    assert there.read(end - at) == here.read(end - at), f"{name} differs from the server's"
+                compared += end - at
+            at = end
+    assert compared > 0, "nothing to compare"
+    shutil.rmtree(path)
+    return ranges
+
+
+def verify_backup(site, path, *options):
+    return run([os.path.join(site.postgres.bindir, "pg_verifybackup"), "-n", *options, os.path.join(path, "base")])
+
+
+def slot_row(site):
+    return site.admin("SELECT restart_lsn, active, wal_status FROM pg_replication_slots WHERE slot_name = 'teesql'").split("|")
+
+
+# -- Base backups ------------------------------------------------------------------------------------------------------
+
+
+@case("a full backup is what PostgreSQL's manifest says, with pgbench running")
+def _(site):
+    pgbench(site, "-i", "-q", "-s", "10")
+    driver = site.driver()
+    load = pgbench(site, "-T", "60", "-c", "2", "-n", background=True)
+    try:
+        backup = driver.full()
+    finally:
+        load.terminate()
+        load.wait()
+    comment(f"{backup['plain_size'] / 1e6:.0f} MB, stored {backup['stored_size'] / 1e6:.0f} MB, {backup['seconds']:.2f} s, CPU {backup['cpu']:.2f} s")
+    equal(backup["archives"], ["base", "manifest"])
+    assert backup["progress_calls"] > 3 and backup["progress_total"] > 100e6, backup
+    verify_backup(site, site.extract(backup["name"]))
+    driver.ask(f"wait {backup['stop_lsn'] >> 32:X}/{backup['stop_lsn'] & 0xffffffff:X} 30000", "durable")
+    driver.stop()
+    record = site.record()
+    equal(record["backups"][-1]["start_lsn"] is not None, True)
+    compare_wal(site)
+
+
+@case("a backup that was made this way starts and holds the same rows")
+def _(site):
+    driver = site.driver()
+    site.admin("CREATE TABLE kept AS SELECT n, md5(n::text) FROM generate_series(1, 100000) n")
+    backup = driver.full()
+    site.admin("INSERT INTO kept SELECT n, md5(n::text) FROM generate_series(100001, 200000) n")
+    driver.wait_lsn(site.position())
+    driver.stop()
+    wal, _ = site.wal()
+    restored = Restored(site, site.extract(backup["name"]), wal)
+    equal(restored.admin("SELECT count(*), sum(n) FROM kept"), site.admin("SELECT count(*), sum(n) FROM kept"))
+    restored.stop()
+
+
+class Restored:
+    """A cluster out of a full backup and a folder of WAL, started as PostgreSQL's user and recovered to its end."""
+
+    def __init__(self, site, path, wal, data=None):
+        self.site, self.data = site, data or os.path.join(path, "base")
+        self.run_dir = folder()
+        with open(os.path.join(self.data, "postgresql.auto.conf"), "a", encoding="ascii") as f:
+            f.write(f"restore_command = 'cp {wal}/%f %p'\nunix_socket_directories = '{self.run_dir}'\nlisten_addresses = ''\n")
+        open(os.path.join(self.data, "recovery.signal"), "w", encoding="ascii").close()
+        pad(wal)
+        os.chmod(self.data, 0o700)
+        user = postgres_user()
+        if user:
+            for top in (site.dir, path):
+                os.chmod(top, 0o711)
+            run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", path, wal, self.run_dir])
+        self.process = Process("restored", [os.path.join(site.postgres.bindir, "postgres"), "-D", self.data], site.logs, user=user)
+        self.process.wait_until(lambda: self.psql("SELECT NOT pg_is_in_recovery()", check=False).stdout.strip() == "t", "recovered", 120)
+
+    def psql(self, sql, check=True):
+        return run([os.path.join(self.site.postgres.bindir, "psql"), "-XAtq", "-h", self.run_dir, "-U", "postgres", "-c", sql], check=check,
+                   env={**os.environ, "PGPASSWORD": PASSWORD})
+
+    def admin(self, sql):
+        return self.psql(sql).stdout.strip()
+
+    def stop(self):
+        self.process.stop(signal.SIGINT)
+
+
+def pad(wal):
+    """The newest segment is put together from partial objects: recovery wants it in full size."""
+    for name in os.listdir(wal):
+        if len(name) == 24:
+            os.truncate(os.path.join(wal, name), SEGMENT)
+
+
+@case("an incremental backup goes against its parent's manifest")
+def _(site):
+    pgbench(site, "-i", "-q", "-s", "5")
+    driver = site.driver()
+    full = driver.full()
+    pgbench(site, "-t", "500", "-c", "2", "-n")
+    middle = driver.incremental(full["name"])
+    pgbench(site, "-t", "500", "-c", "2", "-n")
+    last = driver.incremental(middle["name"])
+    driver.stop()
+    assert middle["plain_size"] < full["plain_size"] / 2, (middle, full)
+    paths = [os.path.join(site.extract(b["name"]), "base") for b in (full, middle, last)]
+    combined = os.path.join(site.dir, "combined")
+    run([os.path.join(site.postgres.bindir, "pg_combinebackup"), "--no-sync", *paths, "-o", combined])
+    run([os.path.join(site.postgres.bindir, "pg_verifybackup"), "-n", combined])
+    equal([int(b["parent_id"] or "0", 16) != 0 for b in site.record()["backups"][-3:]], [False, True, True])
+
+
+@case("an incremental backup is refused by name when summaries are missing, and a full one works")
+def _(site):
+    driver = site.driver()
+    full = driver.full()
+    site.admin("CREATE TABLE t AS SELECT 1")
+    site.admin("CHECKPOINT")
+    summaries = os.path.join(site.postgres.data, "pg_wal/summaries")
+    site.set(summarize_wal="off")
+    assert_no_incremental(driver, full)
+    for name in os.listdir(summaries):
+        os.unlink(os.path.join(summaries, name))
+    # the summarizer begins at the oldest WAL that is there: what the parent needs must be gone
+    start = lsn(site.position())
+    driver.wait_lsn(site.position())
+    wait_for(lambda: oldest_segment(site) > start, "old WAL is gone", 60, every=0.2)
+    site.set(summarize_wal="on")
+    assert_no_incremental(driver, full)
+    before = objects(site, "/base/")
+    driver.full("again")
+    assert objects(site, "/base/") > before
+    driver.stop()
+
+
+def assert_no_incremental(driver, parent):
+    try:
+        driver.incremental(parent["name"])
+        raise AssertionError("an incremental backup without summaries")
+    except Refused as refused:
+        equal(refused.reason, "summaries-missing", refused.message)
+
+
+def oldest_segment(site):
+    """After one more switch and checkpoint."""
+    site.admin("CREATE TABLE IF NOT EXISTS o (n int); INSERT INTO o VALUES (1)")
+    site.admin("SELECT pg_switch_wal()")
+    site.admin("CHECKPOINT")
+    names = site.admin("SELECT min(name) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'")
+    return (int(names[8:16], 16) << 32) + int(names[16:], 16) * SEGMENT
+
+
+def objects(site, part=""):
+    """Paths of objects: the storage writes an `@` behind each name, so that none is another one's folder."""
+    found = set()
+    for top, _, names in os.walk(site.storage):
+        for name in names:
+            path = os.path.join(top, name)
+            if part in path and name.endswith("@"):
+                found.add(path[:-1])
+    return found
+
+
+@case("a tablespace is an archive of its own, with its place")
+def _(site):
+    place = os.path.join(site.postgres.run_dir, "fast")
+    os.mkdir(place)
+    if site.postgres.user:
+        os.chown(place, site.postgres.user.pw_uid, site.postgres.user.pw_gid)
+    site.admin(f"CREATE TABLESPACE fast LOCATION '{place}'")
+    site.admin("CREATE TABLE there TABLESPACE fast AS SELECT n FROM generate_series(1, 50000) n")
+    oid = site.admin("SELECT oid FROM pg_tablespace WHERE spcname = 'fast'")
+    driver = site.driver()
+    backup = driver.full()
+    driver.stop()
+    equal(sorted(backup["archives"]), sorted(["base", oid, "manifest"]))
+    equal(backup["archives"][-1], "manifest")
+    archive = next(a for a in site.record()["backups"][-1]["archives"] if a["name"] == oid)
+    equal(archive["tablespace"], place)
+    path = site.extract(backup["name"])
+    assert any(names for _, _, names in os.walk(os.path.join(path, oid))), "the archive is empty"
+    site.admin("DROP TABLE there")
+    site.admin("DROP TABLESPACE fast")
+
+
+@case("a page that PostgreSQL finds broken fails the backup, which leaves nothing behind")
+def _(site):
+    site.admin("CREATE TABLE broken AS SELECT n FROM generate_series(1, 10000) n")
+    site.admin("CHECKPOINT")
+    path = os.path.join(site.postgres.data, site.admin("SELECT pg_relation_filepath('broken')"))
+    with open(path, "r+b") as f:
+        f.seek(2 * 8192 + 4000)
+        byte = f.read(1)
+        f.seek(2 * 8192 + 4000)
+        f.write(bytes([byte[0] ^ 1]))
+    driver = site.driver(mode="none")
+    before = objects(site, "/base/")
+    try:
+        driver.full()
+        raise AssertionError("a backup of a broken page")
+    except Refused as refused:
+        equal(refused.reason, "backup-checksum", refused.message)
+        contains(refused.message, "checksum verification failed", "the server's warning")
+    equal(objects(site, "/base/"), before, "objects of the backup that failed")
+    driver.stop()
+    site.admin("DROP TABLE broken")
+
+
+@case("a store that is away fails a backup with its own words, and the next one works")
+def _(site):
+    driver = site.driver(mode="none")
+    site.fault("fail")
+    try:
+        driver.full()
+        raise AssertionError("a backup into nothing")
+    except Refused as refused:
+        contains(refused.message, "the store is away")
+    site.fault("")
+    verify_backup(site, site.extract(driver.full()["name"]))
+    driver.stop()
+
+
+# -- WAL ---------------------------------------------------------------------------------------------------------------
+
+
+@case("WAL of a segment that is not full is durable after the interval, and partial objects go when it is whole")
+def _(site):
+    driver = site.driver(interval=200)
+    for _ in range(3):
+        site.admin("CREATE TABLE IF NOT EXISTS w (n int); INSERT INTO w SELECT generate_series(1, 1000)")
+        position = lsn(site.position())
+        driver.until(lambda facts: facts["durable_lsn"] >= position, "durable within the interval", 10)
+    assert any("." in os.path.basename(p) for p in objects(site, "/wal/")), objects(site, "/wal/")
+    site.admin("SELECT pg_switch_wal()")
+    site.admin("INSERT INTO w VALUES (1)")
+    driver.wait_lsn(site.position())
+    boundary = lsn(site.position()) // SEGMENT * SEGMENT
+    whole = f"{(boundary - SEGMENT) >> 32:08X}{((boundary - SEGMENT) & 0xffffffff) // SEGMENT:08X}"
+    wait_for(lambda: [os.path.basename(p)[8:] for p in objects(site, "/wal/") if whole in p] == [whole], "only the whole segment is left", 10)
+    facts = driver.stop()
+    equal(facts["gaps"], 0)
+    compare_wal(site)
+
+
+@case("pgbench at full speed: lag stays under two seconds")
+def _(site):
+    pgbench(site, "-i", "-q", "-s", "10")
+    driver = site.driver(interval=1000)
+    load = pgbench(site, "-T", "15", "-c", "4", "-j", "2", "-n", background=True)
+    lags = []
+
+    def sample():
+        lags.append(driver.facts()["lag_ms"])
+        return load.poll() is not None
+    wait_for(sample, "the end of pgbench", 60, every=0.1)
+    lags.sort()
+    facts = driver.wait_lsn(site.position())
+    comment(f"{facts['bytes'] / 15e6:.1f} MB/s of WAL, lag ms: median {lags[len(lags) // 2]}, worst {lags[-1]}")
+    assert lags[len(lags) * 9 // 10] < 2000, lags
+    driver.stop()
+    compare_wal(site)
+
+
+@case("synchronous: a commit waits for the store, and what was committed is there after everything is killed")
+def _(site):
+    driver = site.driver(mode="sync")
+    site.set(synchronous_standby_names="teesql")
+    site.admin("CREATE TABLE IF NOT EXISTS z (n int)")
+    for n in range(20):
+        site.admin(f"INSERT INTO z VALUES ({n})")
+        position = lsn(site.admin("SELECT flush_lsn FROM pg_stat_replication WHERE application_name = 'teesql'"))
+        assert driver.facts()["durable_lsn"] >= position
+    site.fault("hang")
+    blocked = subprocess.Popen([os.path.join(site.postgres.bindir, "psql"), "-XAtq", "-h", site.postgres.run_dir, "-U", "postgres", "-c", "INSERT INTO z VALUES (99)"],
+                               env={**os.environ, "PGPASSWORD": PASSWORD})
+    wait_for(lambda: site.admin("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1", "a commit that waits")
+    assert blocked.poll() is None
+    site.fault("")
+    equal(blocked.wait(60), 0, "the commit once the store is back")
+    load = pgbench(site, "-i", "-q", "-s", "1")
+    started = time.monotonic()
+    pgbench(site, "-t", "50", "-c", "4", "-n")
+    comment(f"{200 / (time.monotonic() - started):.0f} synchronous commits/s with 4 clients")
+    site.set(synchronous_standby_names=None)
+    driver.kill()
+    compare_wal(site)
+    del load
+
+
+@case("the server ends and starts again, by shutdown and by SIGKILL, and the stream goes on without a gap")
+def _(site):
+    driver = site.driver()
+    for how in (signal.SIGINT, signal.SIGKILL):
+        site.admin("CREATE TABLE IF NOT EXISTS s (n int); INSERT INTO s SELECT generate_series(1, 1000)")
+        if how == signal.SIGINT:
+            site.postgres.stop()
+        else:
+            site.postgres.process.kill()
+        driver.until(lambda facts: facts["state"] == "waiting", "waiting for the server")
+        site.postgres.start()
+        site.admin("INSERT INTO s SELECT generate_series(1, 1000)")
+        driver.until(lambda facts: facts["state"] == "streaming", "streaming again")
+        driver.wait_lsn(site.position())
+    equal([e["event"] for e in driver.events], [])
+    driver.stop()
+    compare_wal(site)
+
+
+@case("kill -9 of the archiver at random moments: nothing that was confirmed is missing")
+def _(site):
+    rng = random.Random(SEED)
+    comment(f"seed {SEED}")
+    pgbench(site, "-i", "-q", "-s", "5")
+    load = pgbench(site, "-T", "600", "-c", "2", "-n", background=True)
+    start = None
+    try:
+        for number in range(ROUNDS):
+            driver = site.driver(interval=rng.choice((0, 100, 300)), mode=rng.choice(("async", "sync")))
+            end = time.monotonic() + rng.uniform(0.3, 3)
+            wait_for(lambda: time.monotonic() > end, "a random moment", 10)
+            driver.kill()
+            wait_for(lambda: slot_row(site)[1] == "f", "the slot is free")
+            confirmed = lsn(slot_row(site)[0] or "0/0")
+            _, ranges = site.wal()
+            equal(len(ranges), 1 if ranges else 0, f"round {number}: ranges without a hole: {ranges}")
+            if ranges:
+                start = ranges[0]["start"] if start is None else start
+                equal(ranges[0]["start"], start, "where the archive begins")
+                assert confirmed <= ranges[0]["end"], f"round {number}: {confirmed:X} was confirmed, the store ends at {ranges[0]['end']:X}"
+    finally:
+        load.terminate()
+        load.wait()
+    driver = site.driver()
+    driver.wait_lsn(site.position())
+    equal(driver.stop()["gaps"], 0)
+    equal(len(compare_wal(site)), 1)
+    equal(len(site.record()["wal"]), 1, "ranges of the catalog")
+
+
+@case("a store that fails or hangs makes the archiver wait, not the server; then it catches up")
+def _(site):
+    driver = site.driver()
+    for fault in ("fail", "hang"):
+        site.fault(fault)
+        pgbench(site, "-i", "-q", "-s", "2")
+        facts = driver.until(lambda facts: facts["state"] == "waiting" and facts["lag_bytes"] > 0, "waiting for the store")
+        assert facts["problem"], facts
+        site.fault("")
+        driver.wait_lsn(site.position())
+        driver.until(lambda facts: facts["state"] == "streaming", "streaming")
+    equal(driver.stop()["gaps"], 0)
+    compare_wal(site)
+
+
+@case("wal_sender_timeout of two seconds never ends a connection whose store is slow")
+def _(site):
+    site.set(wal_sender_timeout="2s")
+    driver = site.driver()
+    pgbench(site, "-i", "-q", "-s", "2")
+    driver.wait_lsn(site.position())
+    pid = site.admin("SELECT pid FROM pg_stat_replication")
+    site.fault("hang")
+    pgbench(site, "-i", "-q", "-s", "12")  # more WAL than fits into memory: nothing is read for a while
+    end = time.monotonic() + 7
+    wait_for(lambda: time.monotonic() > end, "three times the time limit", 20)
+    equal(site.admin("SELECT pid FROM pg_stat_replication"), pid, "the walsender")
+    site.fault("")
+    driver.wait_lsn(site.position(), 120)
+    equal(site.admin("SELECT pid FROM pg_stat_replication"), pid, "the walsender")
+    driver.stop()
+    compare_wal(site)
+    site.set(wal_sender_timeout=None)
+
+
+@case("a server that shuts down does not wait for ever for a store that is away")
+def _(site):
+    driver = site.driver()
+    site.admin("CREATE TABLE IF NOT EXISTS d (n int); INSERT INTO d VALUES (1)")
+    driver.wait_lsn(site.position())
+    site.fault("hang")
+    site.admin("INSERT INTO d VALUES (2)")
+    equal(site.postgres.process.stop(signal.SIGINT, 60), 0, "the server's exit status")
+    site.fault("")
+    site.postgres.start()
+    driver.wait_lsn(site.position())
+    equal(driver.stop()["gaps"], 0)
+    compare_wal(site)
+
+
+@case("a slot that was lost is a gap with its ends named; streaming goes on behind it")
+def _(site):
+    driver = site.driver()
+    driver.wait_lsn(site.position())
+    last = driver.stop()["durable_lsn"]
+    site.set(max_slot_wal_keep_size="1MB", max_wal_size="32MB")
+
+    def lose():
+        site.admin("CREATE TABLE IF NOT EXISTS g (t text); INSERT INTO g SELECT repeat(md5(n::text), 20) FROM generate_series(1, 30000) n")
+        site.admin("SELECT pg_switch_wal()")
+        site.admin("CHECKPOINT")
+        return slot_row(site)[2] == "lost"
+    wait_for(lose, "the slot is lost", 60)
+    driver = site.driver()
+    wait_for(lambda: driver.events, "an event", 30)
+    gap = driver.events[0]
+    equal(gap["event"], "gap")
+    contains(gap["message"], f"{last // SEGMENT * SEGMENT >> 32:X}/{last // SEGMENT * SEGMENT & 0xffffffff:X}", "where the gap begins")
+    site.admin("INSERT INTO g VALUES ('behind the gap')")
+    driver.wait_lsn(site.position())
+    equal(driver.stop()["gaps"], 1)
+    equal(len(site.record()["wal"]), 2, "ranges of the catalog")
+    site.set(max_slot_wal_keep_size=None, max_wal_size="128MB")
+
+
+@case("a second archiver on the same slot waits and says why")
+def _(site):
+    driver = site.driver()
+    driver.until(lambda facts: facts["state"] == "streaming", "streaming")
+    other = Site(postgres=site.postgres)
+    second = other.driver()
+    facts = second.until(lambda facts: facts["state"] == "waiting", "waiting")
+    contains(facts["problem"], "is active for PID")
+    driver.stop()
+    second.until(lambda facts: facts["state"] == "streaming", "streaming once the first one ended")
+    second.stop()
+    site.admin("SELECT pg_drop_replication_slot('teesql')")
+
+
+def drive_own(**settings):
+    return Site(**settings)
+
+
+@case("a promotion that happened while nobody looked is followed: the rest of the old timeline, history, switch")
+def _(_):
+    site = drive_own(wal_keep_size="512MB")  # a standby has no slot of ours before its promotion
+    driver = site.driver()
+    site.admin("CREATE TABLE p (n int); INSERT INTO p VALUES (1)")
+    for number in (2, 3):
+        standby = make_standby(site, number)
+        site.admin("INSERT INTO p VALUES (0)")
+        driver.wait_lsn(site.position())
+        driver.stop()
+        site.admin("INSERT INTO p VALUES (-1)")  # on the old timeline, and not archived yet
+        promote(site, standby)
+        site.postgres.stop(signal.SIGQUIT)
+        site.postgres = standby
+        site.write_site(standby.run_dir)
+        site.admin(f"INSERT INTO p VALUES ({number})")
+        driver = site.driver()
+        driver.until(lambda facts: facts["timeline"] == number and facts["state"] == "streaming", f"timeline {number}")
+        driver.wait_lsn(site.position())
+        equal([e["event"] for e in driver.events], ["timeline"], driver.events)
+    driver.stop()
+    equal([item["timeline"] for item in site.record()["wal"]], [1, 2, 3])
+    assert len([p for p in objects(site, "/wal/") if p.endswith(".history")]) == 2
+    compare_wal(site)
+    site.close()
+
+
+@case("a promotion of the server that is being streamed from is followed without a new connection")
+def _(_):
+    site = drive_own()
+    site.admin("CREATE TABLE p (n int); INSERT INTO p VALUES (1)")
+    primary = site.postgres
+    site.postgres = make_standby(site, 2)
+    site.write_site(site.postgres.run_dir)
+    driver = site.driver()
+    driver.until(lambda facts: facts["state"] == "streaming", "streaming from the standby")
+    run_on(primary, "INSERT INTO p SELECT generate_series(2, 1000)")
+    wait_for(lambda: site.admin("SELECT count(*) FROM p") == "1000", "the standby has it")
+    site.admin("SELECT pg_promote()")
+    site.admin("INSERT INTO p VALUES (1001)")
+    driver.until(lambda facts: facts["timeline"] == 2 and facts["state"] == "streaming", "timeline 2")
+    driver.wait_lsn(site.position())
+    equal([e["event"] for e in driver.events], ["timeline"], driver.events)
+    driver.stop()
+    equal([item["timeline"] for item in site.record()["wal"]], [1, 2])
+    compare_wal(site)
+    primary.stop(signal.SIGQUIT)
+    site.close()
+
+
+def run_on(postgres, sql):
+    return postgres.admin(sql)
+
+
+def make_standby(site, number):
+    """A standby of the site's server in a folder of its own."""
+    standby = object.__new__(Postgres)
+    standby.world, standby.bindir, standby.user, standby.password = site, site.postgres.bindir, site.postgres.user, PASSWORD
+    standby.run_dir = os.path.join(site.dir, f"pg{number}")
+    standby.data = os.path.join(standby.run_dir, "data")
+    os.mkdir(standby.run_dir, 0o755)
+    if standby.user:
+        os.chown(standby.run_dir, standby.user.pw_uid, standby.user.pw_gid)
+    standby.settings = {**site.postgres.settings, "unix_socket_directories": standby.run_dir,
+                        "primary_conninfo": f"host={site.postgres.run_dir} user=postgres password={PASSWORD}"}
+    standby.port = "5432"
+    standby.as_user(["pg_basebackup", "-h", site.postgres.run_dir, "-U", "postgres", "-D", standby.data, "-c", "fast", "--no-sync"],
+                    env={**os.environ, "PGPASSWORD": PASSWORD})
+    standby.as_user(["/usr/bin/touch", os.path.join(standby.data, "standby.signal")])
+    standby.start()
+    return standby
+
+
+def promote(site, standby):
+    position = site.position()
+    wait_for(lambda: standby.admin(f"SELECT pg_last_wal_replay_lsn() >= '{position}'") == "t", "the standby caught up")
+    standby.admin("SELECT pg_promote()")
+
+
+@case("another cluster, and one that was rolled back, are refused by name")
+def _(_):
+    site = drive_own()
+    driver = site.driver()
+    site.admin("CREATE TABLE r (n int)")
+    driver.wait_lsn(site.position())
+    copy = os.path.join(site.dir, "copy")
+    driver.stop()
+    site.postgres.stop()
+    shutil.copytree(site.postgres.data, copy)
+    run(["chown", "-R", "--reference", site.postgres.data, copy])
+    site.postgres.start()
+    driver = site.driver()
+    site.admin("INSERT INTO r SELECT generate_series(1, 100000)")
+    driver.wait_lsn(site.position())
+    driver.stop()
+    site.postgres.stop()
+    shutil.rmtree(site.postgres.data)
+    shutil.move(copy, site.postgres.data)
+    site.postgres.start()
+    driver = site.driver()
+    facts = driver.until(lambda facts: facts["state"] == "stopped", "stopped")
+    contains(facts["problem"], "its volume was rolled back")
+    driver.stop()
+    # WAL that was written anew in place of what is archived
+    other = drive_own()
+    site.write_site(other.postgres.run_dir)
+    try:
+        site.driver()
+        raise AssertionError("another cluster was taken for ours")
+    except Refused as refused:
+        equal(refused.reason, "foreign-cluster")
+    site.close()
+    other.close()
+
+
+@case("WAL that was rewritten under the name of what is archived stops the archiver")
+def _(_):
+    site = drive_own()
+    driver = site.driver(interval=0)
+    site.admin("SELECT pg_switch_wal()")
+    driver.wait_lsn(site.position())
+    site.admin("CREATE TABLE f (n int)")
+    driver.stop()
+    # the next segment's object exists already, with other bytes, as if another server had archived it
+    record = site.record()
+    end = lsn(record["wal"][-1]["end_lsn"])
+    whole = [p for p in objects(site, "/wal/") if "." not in os.path.basename(p)][0]
+    segment = f"{end // SEGMENT * SEGMENT >> 32:08X}{(end // SEGMENT * SEGMENT & 0xffffffff) // SEGMENT:08X}"
+    shutil.copy(whole + "@", os.path.join(os.path.dirname(whole), "00000001" + segment + "@"))
+    driver = site.driver(interval=0)
+    site.admin("SELECT pg_switch_wal()")
+    facts = driver.until(lambda facts: facts["state"] == "stopped", "stopped")
+    assert facts["problem"], facts
+    driver.stop()
+    site.close()
+
+
+if __name__ == "__main__":
+    shared = Site()
+    try:
+        failed = tap.run(shared)
+    finally:
+        shared.close()
+    sys.exit(1 if failed else 0)
