@@ -128,7 +128,8 @@ make_slot (TeesqlWalReceiver *self, TeesqlSlot *out, GError **error)
   if (out->restart_lsn == 0)
     return teesql_fail (error, TEESQL_POSTGRES_ERROR, TEESQL_ERROR_UNAVAILABLE, "slot-lost", "the new slot '%s' reserves no WAL", name);
   teesql_log_info ("backup", "replication slot '%s' was made", name);
-  return TRUE;
+  /* to reserve WAL the server may have begun a segment that it had not when it was asked */
+  return teesql_pg_server_ask (self->session, &self->server, error);
 }
 
 gboolean
