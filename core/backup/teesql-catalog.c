@@ -134,7 +134,7 @@ put_where_free (TeesqlStore *store, const char *name, GBytes *sealed, GCancellab
   g_autoptr (TeesqlObjectInfo) there = teesql_store_stat (store, name, cancellable, &absent);
 
   if (there != NULL)
-    return teesql_fail (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS, "exists", "%s: there already", name);
+    return teesql_fail (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS, "object-exists", "%s: there already", name);
   if (!g_error_matches (absent, TEESQL_STORAGE_ERROR, TEESQL_ERROR_NOT_FOUND))
     {
       g_propagate_error (error, g_steal_pointer (&absent));

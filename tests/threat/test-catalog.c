@@ -360,6 +360,32 @@ the_newest_record_is_changed (Fixture *f, gconstpointer unused)
   assert_read_refused (f, "catalog-broken");
 }
 
+/* ... and the operator settles for the one before */
+static void
+an_older_record_is_chosen (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *name = record_name (f, 5);
+  const TeesqlCatalogOptions options = { .repository = f->node->repository };
+  TeesqlLineage lineage;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TeesqlCatalog) catalog = NULL;
+  g_autoptr (TeesqlCatalogRecord) record = NULL;
+
+  {
+    g_autoptr (TeesqlCatalog) writer = node_open (f->node);
+
+    lineage = *teesql_catalog_get_lineage (writer);
+  }
+  flip (f, name, 300);
+  catalog = teesql_catalog_read_at (&options, &lineage, 4, NULL, &error);
+  g_assert_no_error (error);
+  record = teesql_catalog_dup_record (catalog);
+  g_assert_cmpuint (record->sequence, ==, 4);
+  g_assert_cmpuint (record->backups->len, ==, 2);
+  g_assert_false (teesql_catalog_flush (catalog, NULL, NULL) && teesql_catalog_note_wal (catalog, 1, 1, 2, &error));
+  g_assert_cmpstr (teesql_error_get_reason (error), ==, "catalog-read-only");
+}
+
 static void
 two_records_are_swapped (Fixture *f, gconstpointer unused)
 {
@@ -602,6 +628,60 @@ a_beginning_that_was_cut_short_begins_again (Fixture *f, gconstpointer unused)
     }
 }
 
+/* ---- at once ---- */
+
+#define N_NOTES 400u
+
+static gpointer
+note_thread (gpointer data)
+{
+  TeesqlCatalog *catalog = data;
+
+  for (guint64 i = 0; i < N_NOTES; i++)
+    {
+      guint64 start = 16 * WORLD_SEGMENT + i * 4096;
+
+      g_assert_true (teesql_catalog_note_wal (catalog, 2, start, start + 4096, NULL));
+      /* now and then a gap and a timeline, so that the head's places run out */
+      if (i % 20 == 0)
+        g_assert_true (teesql_catalog_note_wal (catalog, 3 + (guint32) (i % 3), (i + 1) * 2 * 4096, (i + 1) * 2 * 4096 + 4096, NULL));
+    }
+  return NULL;
+}
+
+static gpointer
+flush_thread (gpointer data)
+{
+  for (guint i = 0; i < 60; i++)
+    g_assert_true (teesql_catalog_flush (data, NULL, NULL));
+  return NULL;
+}
+
+static void
+wal_is_noted_while_records_are_stored (Fixture *f, gconstpointer unused)
+{
+  g_autoptr (TeesqlCatalog) catalog = node_open (f->node);
+  GThread *noting = g_thread_new ("note", note_thread, catalog);
+  GThread *flushing = g_thread_new ("flush", flush_thread, catalog);
+  g_autoptr (TeesqlCatalogRecord) noted = NULL;
+  g_autoptr (TeesqlCatalogRecord) stored = NULL;
+  g_autoptr (TeesqlCatalog) reader = NULL;
+  guint64 end = 0;
+
+  g_thread_join (noting);
+  g_thread_join (flushing);
+  noted = teesql_catalog_dup_record (catalog);
+  g_assert_true (teesql_catalog_record_covers (noted, 2, 16 * WORLD_SEGMENT, &end));
+  g_assert_cmpuint (end, ==, 16 * WORLD_SEGMENT + (guint64) N_NOTES * 4096);
+  g_assert_true (teesql_catalog_flush (catalog, NULL, NULL));
+  reader = node_try_read (f->node, NULL);
+  stored = teesql_catalog_dup_record (reader);
+  /* nothing that was noted while a record was on its way is in none */
+  g_assert_cmpuint (stored->wal->len, ==, noted->wal->len);
+  for (guint i = 0; i < stored->wal->len; i++)
+    g_assert_cmpuint (g_array_index (stored->wal, TeesqlWalRange, i).end_lsn, ==, g_array_index (noted->wal, TeesqlWalRange, i).end_lsn);
+}
+
 /* ---- what the operator decides ---- */
 
 static void
@@ -740,6 +820,7 @@ main (int argc, char **argv)
   ADD ("the-middle-of-the-chain-is-deleted", the_middle_of_the_chain_is_deleted);
   ADD ("a-record-in-the-middle-is-changed", a_record_in_the_middle_is_changed);
   ADD ("the-newest-record-is-changed", the_newest_record_is_changed);
+  ADD ("an-older-record-is-chosen", an_older_record_is_chosen);
   ADD ("two-records-are-swapped", two_records_are_swapped);
   ADD ("rubbish-stands-behind-the-newest", rubbish_stands_behind_the_newest);
   ADD ("odd-names-are-not-read", odd_names_are_not_read);
@@ -753,6 +834,7 @@ main (int argc, char **argv)
   ADD ("a-record-that-never-arrived-is-no-rollback", a_record_that_never_arrived_is_no_rollback);
   ADD ("a-record-that-was-given-up-arrives-late", a_record_that_was_given_up_arrives_late);
   ADD ("a-beginning-that-was-cut-short-begins-again", a_beginning_that_was_cut_short_begins_again);
+  ADD ("wal-is-noted-while-records-are-stored", wal_is_noted_while_records_are_stored);
   ADD ("an-accepted-repository-begins-a-lineage", an_accepted_repository_begins_a_lineage);
   ADD ("a-mark-is-used-once", a_mark_is_used_once);
   ADD ("what-was-accepted-must-still-be-there", what_was_accepted_must_still_be_there);
