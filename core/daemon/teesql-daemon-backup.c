@@ -37,8 +37,7 @@ give_settings (TeesqlDaemonBackup *self)
 {
   gboolean zero_loss = has_storages (self->config) && teesql_config_get_boolean (self->config, "backup", "zero-loss");
   g_autofree char *standbys = zero_loss ? name_standbys (self->config) : NULL;
-  g_autofree char *limit =
-      g_strdup_printf ("%" G_GUINT64_FORMAT "MB", teesql_config_get_size (self->config, "backup", "slot-limit") / MIB);
+  g_autofree char *limit = g_strdup_printf ("%" G_GUINT64_FORMAT "MB", teesql_config_get_size (self->config, "backup", "slot-limit") / MIB);
 
   if (self->managed == NULL)
     return;
