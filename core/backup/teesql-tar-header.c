@@ -124,6 +124,7 @@ take_name (TeesqlTarHeader *out, const guint8 *name, const guint8 *prefix, guint
 {
   char parts[2][PREFIX_SIZE + 1];
   gsize sizes[2] = { 0, 0 };
+  const char *start = NULL;
   gsize used = 0;
 
   if (!parse_text (name, NAME_SIZE, parts[0], &sizes[0]) || !parse_text (prefix, PREFIX_SIZE, parts[1], &sizes[1]))
@@ -133,7 +134,9 @@ take_name (TeesqlTarHeader *out, const guint8 *name, const guint8 *prefix, guint
   used = sizes[1] > 0 ? g_strlcpy (out->name, parts[1], sizeof out->name) : 0;
   if (used > 0)
     out->name[used++] = '/';
-  used += g_strlcpy (out->name + used, parts[0], sizeof out->name - used);
+  /* PostgreSQL names the two folders of an empty pg_wal so, and nothing else */
+  start = g_str_has_prefix (parts[0], "./pg_wal/") && used == 0 ? parts[0] + strlen ("./") : parts[0];
+  used += g_strlcpy (out->name + used, start, sizeof out->name - used);
   if (used > 1 && out->kind != TEESQL_TAR_FILE && out->name[used - 1] == '/')
     out->name[used - 1] = '\0';
   return TRUE;

@@ -48,6 +48,7 @@ int teesql_cli_run_config (const TeesqlCliGlobals *globals, int argc, char **arg
 int teesql_cli_run_connect (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin_check (const TeesqlCliGlobals *globals, int argc, char **argv);
+int teesql_cli_run_restore (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_secret (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_status (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_verify (const TeesqlCliGlobals *globals, int argc, char **argv);

@@ -97,6 +97,8 @@ test_good (void)
   tar_fixture_add (tar, '0', "base/empty", NULL, "");
   tar_fixture_add (tar, '5', "pg_tblspc/", NULL, NULL);
   tar_fixture_add (tar, '2', "pg_tblspc/16384/", "/srv/fast", NULL);
+  tar_fixture_add (tar, '5', "pg_wal/", NULL, NULL);
+  tar_fixture_add (tar, '5', "./pg_wal/summaries/", NULL, NULL);
   tar_fixture_add (tar, '0', "base/2619", NULL, "pages");
   tar_fixture_end (tar);
   for (guint i = 0; i < G_N_ELEMENTS (steps); i++)
@@ -107,7 +109,8 @@ test_good (void)
       g_assert_true (read_tar (tar, steps[i], said, &error));
       g_assert_no_error (error);
       g_assert_cmpstr (said->str, ==,
-                       "f:backup_label=label;d:base;f:base/empty=;d:pg_tblspc;l:pg_tblspc/16384>/srv/fast;f:base/2619=pages;");
+                       "f:backup_label=label;d:base;f:base/empty=;d:pg_tblspc;l:pg_tblspc/16384>/srv/fast;"
+                       "d:pg_wal;d:pg_wal/summaries;f:base/2619=pages;");
     }
 }
 
@@ -202,6 +205,7 @@ test_paths (void)
                                        "..",
                                        "base//x",
                                        "./x",
+                                       "./pg_wal/../x",
                                        "base/./x",
                                        "",
                                        "base/x\n",

@@ -1,0 +1,241 @@
+#include "cli/teesql-cli-restore.h"
+
+#include "base/teesql-hex.h"
+
+#include <unistd.h>
+
+#define BAR_WIDTH 24
+
+/* ---- progress ---- */
+
+static gboolean
+shows_progress (const TeesqlCliRestore *self)
+{
+  return !self->globals->quiet && isatty (STDERR_FILENO);
+}
+
+static void
+print_bar (const char *phase, guint64 done, guint64 total, gint64 elapsed_us)
+{
+  char bar[BAR_WIDTH + 1];
+  guint filled = total > 0 ? (guint) (MIN (done, total) * BAR_WIDTH / total) : 0;
+  guint64 rate = elapsed_us > 0 ? (guint64) ((double) done * G_USEC_PER_SEC / (double) elapsed_us) : 0;
+  guint64 left_s = rate > 0 && total > done ? (total - done) / rate : 0;
+  g_autofree char *size = g_format_size_full (done, G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *speed = g_format_size_full (rate, G_FORMAT_SIZE_IEC_UNITS);
+
+  for (guint i = 0; i < BAR_WIDTH; i++)
+    bar[i] = i < filled ? '#' : '.';
+  bar[BAR_WIDTH] = '\0';
+  g_printerr ("\r\033[K%-10s [%s] %3u %%  %s  %s/s  %u:%02u left", phase, bar, total > 0 ? (guint) (MIN (done, total) * 100 / total) : 0,
+              size, speed, (guint) (left_s / 60), (guint) (left_s % 60));
+}
+
+void
+teesql_cli_restore_progress (guint64 done, guint64 total, const char *phase, gpointer user_data)
+{
+  const TeesqlCliRestore *self = user_data;
+
+  if (!shows_progress (self))
+    return;
+  if (total > 0 && done < total)
+    print_bar (phase, done, total, g_get_monotonic_time () - self->begun_us);
+  else
+    g_printerr ("\r\033[K%-10s ...", phase);
+}
+
+void
+teesql_cli_restore_end_progress (const TeesqlCliRestore *self)
+{
+  if (shows_progress (self))
+    g_printerr ("\r\033[K");
+}
+
+/* ---- results ---- */
+
+static const char *
+outcome (const TeesqlCliRestore *self)
+{
+  if (self->dry_run)
+    return "planned";
+  if (self->verify_only)
+    return "verified";
+  return self->recovered ? "recovered" : "restored";
+}
+
+static const char *
+target_kind (const TeesqlCliRestore *self)
+{
+  static const char *const kinds[] = { "latest", "time", "lsn", "name", "immediate" };
+
+  return kinds[self->target];
+}
+
+static void
+add_number (JsonBuilder *builder, const char *name, guint64 value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_int_value (builder, (gint64) value);
+}
+
+/* null where there is none */
+static void
+add_lsn (JsonBuilder *builder, const char *name, guint64 lsn)
+{
+  g_autofree char *text = lsn != 0 ? teesql_lsn_to_string (lsn) : NULL;
+
+  teesql_cli_json_text (builder, name, text);
+}
+
+static void
+add_strings (JsonBuilder *builder, const char *name, const GPtrArray *items)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < items->len; i++)
+    json_builder_add_string_value (builder, items->pdata[i]);
+  json_builder_end_array (builder);
+}
+
+static void
+add_chain (JsonBuilder *builder, const GPtrArray *chain)
+{
+  json_builder_set_member_name (builder, "backups");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < chain->len; i++)
+    {
+      g_autofree char *name = teesql_backup_dup_name (chain->pdata[i]);
+
+      json_builder_add_string_value (builder, name);
+    }
+  json_builder_end_array (builder);
+}
+
+static void
+add_recovery (JsonBuilder *builder, const TeesqlCliRestore *self)
+{
+  json_builder_set_member_name (builder, "new_timeline");
+  if (self->recovered)
+    json_builder_add_int_value (builder, self->recovery.timeline);
+  else
+    json_builder_add_null_value (builder);
+  add_lsn (builder, "recovered_lsn", self->recovered ? self->recovery.redo_lsn : 0);
+}
+
+static void
+print_json (const TeesqlCliRestore *self)
+{
+  g_autoptr (JsonBuilder) builder = teesql_cli_json_new ();
+  const TeesqlRestoreReport *report = self->report;
+
+  teesql_cli_json_text (builder, "outcome", outcome (self));
+  teesql_cli_json_text (builder, "reason", NULL);
+  teesql_cli_json_text (builder, "message", NULL);
+  teesql_cli_json_text (builder, "directory", self->directory);
+  teesql_cli_json_text (builder, "storage", self->repository->instance);
+  teesql_cli_json_hex (builder, "cluster_id", self->repository->cluster_id, sizeof self->repository->cluster_id);
+  teesql_cli_json_text (builder, "lineage", report->head.lineage.text);
+  add_chain (builder, report->chain);
+  teesql_cli_json_text (builder, "target", target_kind (self));
+  teesql_cli_json_text (builder, "target_value", report->target_text);
+  add_number (builder, "timeline", report->timeline);
+  add_number (builder, "repository_timeline", report->repository_timeline);
+  add_lsn (builder, "repository_lsn", report->repository_lsn);
+  add_lsn (builder, "known_lsn", report->known_lsn);
+  add_number (builder, "bytes", report->bytes);
+  add_number (builder, "files", report->files);
+  add_strings (builder, "removed_settings", report->removed);
+  add_strings (builder, "tablespaces", report->tablespaces);
+  add_recovery (builder, self);
+  json_builder_set_member_name (builder, "adopted");
+  json_builder_add_boolean_value (builder, self->adopted);
+  add_number (builder, "duration_ms", (guint64) ((g_get_monotonic_time () - self->begun_us) / 1000));
+  json_builder_end_object (builder);
+  teesql_cli_print_json (builder);
+}
+
+void
+teesql_cli_restore_print_failure (const TeesqlCliRestore *self, const GError *error)
+{
+  g_autoptr (JsonBuilder) builder = teesql_cli_json_new ();
+
+  teesql_cli_json_text (builder, "outcome", self->report != NULL && !self->dry_run && !self->verify_only ? "not-recovered" : "refused");
+  teesql_cli_json_text (builder, "reason", teesql_error_get_reason (error));
+  teesql_cli_json_text (builder, "message", error->message);
+  teesql_cli_json_text (builder, "directory", self->directory);
+  teesql_cli_json_text (builder, "storage", self->repository->instance);
+  json_builder_end_object (builder);
+  teesql_cli_print_json (builder);
+}
+
+static void
+print_positions (const TeesqlRestoreReport *report)
+{
+  g_autofree char *offered = teesql_lsn_to_string (report->repository_lsn);
+  g_autofree char *known = report->known_lsn != 0 ? teesql_lsn_to_string (report->known_lsn) : g_strdup ("nothing newer is known");
+
+  g_print ("lineage %s, timeline %u; the repository leads up to %s (known: %s)\n", report->head.lineage.text, report->timeline, offered,
+           known);
+}
+
+static void
+print_plan (const TeesqlCliRestore *self)
+{
+  const TeesqlRestoreReport *report = self->report;
+
+  print_positions (report);
+  for (guint i = 0; i < report->chain->len; i++)
+    {
+      const TeesqlBackup *backup = report->chain->pdata[i];
+      g_autofree char *name = teesql_backup_dup_name (backup);
+      g_autofree char *size = g_format_size_full (teesql_backup_get_plain_size (backup), G_FORMAT_SIZE_IEC_UNITS);
+
+      g_print ("%s backup %s, %s\n", backup->incremental ? "incremental" : "full", name, size);
+    }
+  g_print ("target: %s%s%s\n", target_kind (self), report->target_text != NULL ? " " : "",
+           report->target_text != NULL ? report->target_text : "");
+}
+
+static void
+print_changes (const TeesqlRestoreReport *report)
+{
+  for (guint i = 0; i < report->removed->len; i++)
+    g_print ("setting taken out: %s\n", (const char *) report->removed->pdata[i]);
+  for (guint i = 0; i < report->tablespaces->len; i++)
+    g_print ("tablespace %s\n", (const char *) report->tablespaces->pdata[i]);
+}
+
+static void
+print_end (const TeesqlCliRestore *self)
+{
+  g_autofree char *size = g_format_size_full (self->report->bytes, G_FORMAT_SIZE_IEC_UNITS);
+  double seconds = (double) (g_get_monotonic_time () - self->begun_us) / G_USEC_PER_SEC;
+
+  if (self->dry_run)
+    g_print ("nothing was read or written: --dry-run\n");
+  else if (self->verify_only)
+    g_print ("%s in %" G_GUINT64_FORMAT " files verified in %.1f s, nothing written\n", size, self->report->files, seconds);
+  else
+    g_print ("%s: %s in %" G_GUINT64_FORMAT " files in %.1f s\n", self->directory, size, self->report->files, seconds);
+  if (self->recovered)
+    g_print ("recovered, on timeline %u: it can be started\n", self->recovery.timeline);
+  else if (!self->dry_run && !self->verify_only)
+    g_print ("its recovery runs when it is started, and gets its WAL from teesqld\n");
+  if (self->adopted)
+    g_print ("teesqld will begin a new lineage behind %s\n", self->report->head.lineage.text);
+}
+
+void
+teesql_cli_restore_print (const TeesqlCliRestore *self)
+{
+  if (self->globals->json)
+    {
+      print_json (self);
+      return;
+    }
+  if (self->globals->quiet)
+    return;
+  print_plan (self);
+  print_changes (self->report);
+  print_end (self);
+}
