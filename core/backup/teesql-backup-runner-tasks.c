@@ -238,15 +238,22 @@ perform_rotate (TeesqlBackupRunner *self, GCancellable *cancellable, GError **er
   return print (builder);
 }
 
+/* A repository without a single record that can be read has nothing to stand on; the operator says so, or it is empty. */
 static gboolean
-mark_accepted (TeesqlBackupRunner *self, TeesqlLineage *out_parent, GCancellable *cancellable, GError **error)
+mark_accepted (TeesqlBackupRunner *self, gboolean fresh, TeesqlLineage *out_parent, GCancellable *cancellable, GError **error)
 {
   const TeesqlCatalogOptions options = { .repository = self->repository };
-  g_autoptr (TeesqlCatalog) catalog = teesql_catalog_read (&options, NULL, cancellable, error);
+  g_autoptr (GError) problem = NULL;
+  g_autoptr (TeesqlCatalog) catalog = fresh ? NULL : teesql_catalog_read (&options, NULL, cancellable, &problem);
   TeesqlHead head = { 0 };
 
+  if (catalog == NULL && (fresh || g_strcmp0 (teesql_error_get_reason (problem), "catalog-absent") == 0))
+    return teesql_catalog_mark_restored (self->head_path, NULL, 0, NULL, error);
   if (catalog == NULL)
-    return FALSE;
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
   teesql_catalog_get_head (catalog, &head);
   *out_parent = head.lineage;
   return teesql_catalog_mark_restored (self->head_path, &head.lineage, head.sequence, head.digest, error);
@@ -254,7 +261,7 @@ mark_accepted (TeesqlBackupRunner *self, TeesqlLineage *out_parent, GCancellable
 
 /* The operator says: what lies there is what we go on from. A lineage of its own, so nothing of it is overwritten. */
 static char *
-perform_accept (TeesqlBackupRunner *self, GCancellable *cancellable, GError **error)
+perform_accept (TeesqlBackupRunner *self, gboolean fresh, GCancellable *cancellable, GError **error)
 {
   g_autoptr (TeesqlConfig) config = teesql_backup_runner_ref_config (self);
   g_autoptr (JsonBuilder) builder = NULL;
@@ -266,14 +273,18 @@ perform_accept (TeesqlBackupRunner *self, GCancellable *cancellable, GError **er
       teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "nothing-to-accept", "the repository is open and leaves no question");
       return NULL;
     }
-  marked = teesql_backup_runner_open_repository (self, config, error) && mark_accepted (self, &parent, cancellable, error);
+  marked = teesql_backup_runner_open_repository (self, config, error) && mark_accepted (self, fresh, &parent, cancellable, error);
   teesql_backup_runner_close (self);
   if (!marked)
     return NULL;
-  teesql_log_warning ("backup", "%s: the operator accepted %s as it is; a new lineage begins", self->storage, parent.text);
+  teesql_log_warning ("backup", "%s: the operator accepted %s; a new lineage begins", self->storage,
+                      parent.text[0] != '\0' ? parent.text : "that nothing is there to go on from");
   builder = begin (self);
   json_builder_set_member_name (builder, "parent_lineage");
-  json_builder_add_string_value (builder, parent.text);
+  if (parent.text[0] != '\0')
+    json_builder_add_string_value (builder, parent.text);
+  else
+    json_builder_add_null_value (builder);
   return print (builder);
 }
 
@@ -293,7 +304,7 @@ teesql_backup_runner_perform (TeesqlBackupRunner *self, const TeesqlBackupTask *
     case TEESQL_BACKUP_TASK_ROTATE_KEY:
       return perform_rotate (self, cancellable, error);
     case TEESQL_BACKUP_TASK_ACCEPT:
-      return perform_accept (self, cancellable, error);
+      return perform_accept (self, task->fresh, cancellable, error);
     }
   return NULL;
 }

@@ -68,11 +68,13 @@ typedef enum {
  * TeesqlBackupTask:
  * @full: NOW: full, else incremental where possible
  * @deep: VERIFY: every byte
+ * @fresh: ACCEPT: nothing that lies there is worth going on from
  */
 typedef struct {
   TeesqlBackupTaskKind kind;
   gboolean full;
   gboolean deep;
+  gboolean fresh;
   char *label;
 } TeesqlBackupTask;
 

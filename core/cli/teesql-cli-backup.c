@@ -9,6 +9,7 @@ typedef struct
   gboolean full;
   gboolean incremental;
   gboolean deep;
+  gboolean fresh;
 } Options;
 
 static void
@@ -19,6 +20,15 @@ options_clear (Options *self)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Options, options_clear)
+
+static void
+add_flag (JsonBuilder *request, const char *name, gboolean set)
+{
+  if (!set)
+    return;
+  json_builder_set_member_name (request, name);
+  json_builder_add_boolean_value (request, TRUE);
+}
 
 static JsonObject *
 ask (const TeesqlCliGlobals *globals, const char *command, const Options *options, GError **error)
@@ -31,11 +41,9 @@ ask (const TeesqlCliGlobals *globals, const char *command, const Options *option
     teesql_cli_json_text (request, "storage", options->storage);
   if (options->label != NULL)
     teesql_cli_json_text (request, "label", options->label);
-  if (options->full || options->deep)
-    {
-      json_builder_set_member_name (request, options->full ? "full" : "deep");
-      json_builder_add_boolean_value (request, TRUE);
-    }
+  add_flag (request, "full", options->full);
+  add_flag (request, "deep", options->deep);
+  add_flag (request, "fresh", options->fresh);
   return teesql_cli_ask_daemon (globals, request, error);
 }
 
@@ -280,7 +288,8 @@ print_rotated (JsonObject *result)
 static void
 print_accepted (JsonObject *result)
 {
-  g_print ("a new lineage begins in %s behind %s\n", text_of (result, "storage"), text_of (result, "parent_lineage"));
+  g_print ("a new lineage begins in %s, behind %s\n", text_of (result, "storage"),
+           json_object_get_string_member_with_default (result, "parent_lineage", "nothing"));
 }
 
 static int
@@ -320,10 +329,24 @@ run_rotate_key (const TeesqlCliGlobals *globals, int argc, char **argv)
 static int
 run_accept (const TeesqlCliGlobals *globals, int argc, char **argv)
 {
-  return run_simple (
-      globals, "accept",
-      "Goes on from a repository that was refused (rolled back, forked, or of a lost volume): a new lineage begins behind what lies there.",
-      print_accepted, argc, argv);
+  g_auto (Options) options = { 0 };
+  const GOptionEntry entries[] = {
+    { "storage", 0, 0, G_OPTION_ARG_STRING, &options.storage, "Which of several storages", "NAME" },
+    { "fresh", 0, 0, G_OPTION_ARG_NONE, &options.fresh, "Nothing that lies there is worth going on from", NULL },
+    { NULL },
+  };
+  GError *error = NULL;
+  g_autoptr (JsonObject) result = NULL;
+
+  if (!teesql_cli_parse ("backup accept",
+                         "Goes on from a repository that was refused (rolled back, forked, or of a lost volume): a new lineage begins "
+                         "behind what lies there, which stays as it is.",
+                         entries, &argc, &argv, &error))
+    return teesql_cli_fail (error);
+  if (argc > 1)
+    return teesql_cli_usage_error ("backup accept: %s is not expected", argv[1]);
+  result = ask (globals, "backup-accept", &options, &error);
+  return result != NULL ? give (globals, result, print_accepted) : teesql_cli_fail (error);
 }
 
 int

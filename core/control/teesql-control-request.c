@@ -64,6 +64,8 @@ read_member (TeesqlControlRequest *self, const char *name, JsonNode *node, GErro
     self->task.full = json_node_get_boolean (node);
   else if (g_str_equal (name, "deep") && is_boolean)
     self->task.deep = json_node_get_boolean (node);
+  else if (g_str_equal (name, "fresh") && is_boolean)
+    self->task.fresh = json_node_get_boolean (node);
   else
     return refuse (error, "member “%s” is unknown or has another type than expected", name);
   return TRUE;
