@@ -66,6 +66,10 @@ gpointer teesql_wal_archiver_tidy_run (gpointer archiver);
  * for the third thread
  */
 void teesql_wal_archiver_tidy_segment (TeesqlWalArchiver *self, guint32 timeline, guint64 start_lsn, gboolean look, GPtrArray *names);
+/* stores the whole segment, whose parts (@names, as above) are all durable, and then removes them */
+void teesql_wal_archiver_tidy_whole (TeesqlWalArchiver *self, TeesqlWalSegment *segment, GPtrArray *names);
+gboolean teesql_wal_archiver_put_whole (TeesqlWalArchiver *self, TeesqlWalSegment *segment, GCancellable *cancellable, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 void teesql_wal_archiver_tidy_flush (TeesqlWalArchiver *self);
 void teesql_wal_archiver_tidy_end (TeesqlWalArchiver *self);
 

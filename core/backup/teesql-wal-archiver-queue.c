@@ -7,6 +7,7 @@
 #define MEMORY_MAX      (64u * 1024 * 1024)
 #define MIN_BUFFERS     2
 #define PARTIALS_MAX    64 /* then one object takes their place: recovery reads few, and a segment costs few requests */
+#define TAIL_PART       4  /* of a segment: a rest that is smaller is worth an object of its own */
 #define MARKS_MAX       512
 #define MARK_SPACING_US 20000
 
@@ -417,6 +418,15 @@ queue_get_due_us (const TeesqlWalQueue *self, const TeesqlWalSegment *segment)
   return self->interval_ms > 0 ? segment->waiting_since_us + (gint64) self->interval_ms * 1000 : G_MAXINT64;
 }
 
+/* Somebody waits for every byte: the rest goes up by itself, and the whole segment when nobody waits for it. Not where bytes come so fast
+ * that they would all travel twice. */
+static gboolean
+queue_wants_tail (const TeesqlWalQueue *self, const TeesqlWalSegment *segment)
+{
+  return self->eager && segment->stored > 0 && segment->stored < segment->size &&
+         segment->size - segment->stored <= segment->size / TAIL_PART;
+}
+
 /* Returns: when it is due, 0 for now */
 static gint64
 queue_choose (TeesqlWalQueue *self, TeesqlWalJob *out)
@@ -426,9 +436,13 @@ queue_choose (TeesqlWalQueue *self, TeesqlWalJob *out)
 
   if (oldest == NULL)
     return G_MAXINT64;
-  *out = (TeesqlWalJob){ .segment = oldest, .whole = oldest->filled == oldest->size, .to = oldest->filled };
-  if (out->whole)
-    return 0;
+  *out = (TeesqlWalJob){ .segment = oldest, .to = oldest->filled };
+  if (oldest->filled == oldest->size)
+    {
+      out->whole = !queue_wants_tail (self, oldest);
+      out->from = out->whole ? 0 : oldest->stored;
+      return 0;
+    }
   due_us = queue_get_due_us (self, oldest);
   out->from = oldest->partials->len < PARTIALS_MAX ? oldest->stored : 0;
   return due_us <= g_get_monotonic_time () ? 0 : due_us;
@@ -465,12 +479,12 @@ queue_note_stored (TeesqlWalQueue *self, const TeesqlWalJob *job)
 
   segment->stored = job->to;
   segment->waiting_since_us = segment->filled > job->to ? g_get_monotonic_time () : 0;
-  segment->ended = segment->ended || job->whole;
+  segment->ended = segment->ended || job->to == segment->size;
   self->confirm_timeline = segment->timeline;
   self->confirm_lsn = MAX (self->confirm_lsn, segment->start_lsn + job->to);
   self->durable_lsn = MAX (self->durable_lsn, segment->start_lsn + job->to);
   self->stored_bytes += job->to - job->from;
-  if (job->whole)
+  if (job->to == segment->size)
     self->stored_segments++;
 }
 

@@ -84,7 +84,8 @@ void teesql_wal_queue_want (TeesqlWalQueue *self, guint64 lsn); /* is due at onc
 
 /**
  * TeesqlWalJob:
- * @whole: the segment is full; otherwise bytes from @from to @to become a partial object
+ * @whole: the segment is full and becomes one object; otherwise bytes from @from to @to become a partial object. If that ends a segment,
+ *   the whole one is left to do
  */
 typedef struct
 {

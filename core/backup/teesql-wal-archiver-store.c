@@ -16,10 +16,10 @@ object_id (const TeesqlWalArchiver *self, const char *name, guint32 timeline)
 
 /* An object of that name is there: after a crash it is ours. Anything else is a fork of history that nobody may paper over. */
 static gboolean
-compare_stored (TeesqlWalArchiver *self, const TeesqlObjectId *id, GBytes *plain, GError **error)
+compare_stored (TeesqlWalArchiver *self, const TeesqlObjectId *id, GBytes *plain, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GBytes) found = teesql_repository_get (self->repository, id, TEESQL_REPOSITORY_COMPRESS, MAX (g_bytes_get_size (plain), 1),
-                                                    NULL, NULL, self->store_cancellable, error);
+                                                    NULL, NULL, cancellable, error);
 
   if (found == NULL)
     return FALSE;
@@ -32,16 +32,16 @@ compare_stored (TeesqlWalArchiver *self, const TeesqlObjectId *id, GBytes *plain
 }
 
 static gboolean
-put_wal (TeesqlWalArchiver *self, const char *name, guint32 timeline, GBytes *plain, GError **error)
+put_wal (TeesqlWalArchiver *self, const char *name, guint32 timeline, GBytes *plain, GCancellable *cancellable, GError **error)
 {
   TeesqlObjectId id = object_id (self, name, timeline);
   g_autoptr (GError) local_error = NULL;
 
   if (teesql_repository_put (self->repository, &id, plain, TEESQL_REPOSITORY_COMPRESS | TEESQL_REPOSITORY_IF_ABSENT, self->level, NULL,
-                             NULL, self->store_cancellable, &local_error))
+                             NULL, cancellable, &local_error))
     return TRUE;
   if (g_error_matches (local_error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS))
-    return compare_stored (self, &id, plain, error);
+    return compare_stored (self, &id, plain, cancellable, error);
   g_propagate_error (error, g_steal_pointer (&local_error));
   return FALSE;
 }
@@ -67,7 +67,7 @@ put_history (TeesqlWalArchiver *self, TeesqlWalSegment *segment, GError **error)
 
   if (segment->history == NULL)
     return TRUE;
-  if (!put_wal (self, name, segment->timeline, segment->history, error))
+  if (!put_wal (self, name, segment->timeline, segment->history, self->store_cancellable, error))
     return FALSE;
   g_clear_pointer (&segment->history, g_bytes_unref);
   return TRUE;
@@ -82,8 +82,29 @@ store_job (TeesqlWalArchiver *self, const TeesqlWalJob *job, const char *name, G
   TeesqlWalSegment *segment = job->segment;
   g_autoptr (GBytes) plain = teesql_wal_segment_get_bytes (segment, job->from, job->to);
 
-  return put_history (self, segment, error) && put_wal (self, name, segment->timeline, plain, error) &&
+  return put_history (self, segment, error) && put_wal (self, name, segment->timeline, plain, self->store_cancellable, error) &&
          teesql_catalog_note_wal (self->catalog, segment->timeline, segment->start_lsn + job->from, segment->start_lsn + job->to, error);
+}
+
+gboolean
+teesql_wal_archiver_put_whole (TeesqlWalArchiver *self, TeesqlWalSegment *segment, GCancellable *cancellable, GError **error)
+{
+  const TeesqlWalJob job = { .segment = segment, .whole = TRUE, .to = segment->size };
+  g_autofree char *name = dup_name (self, &job);
+  g_autoptr (GBytes) plain = teesql_wal_segment_get_bytes (segment, 0, segment->size);
+
+  return put_wal (self, name, segment->timeline, plain, cancellable, error);
+}
+
+/* Everything of it is durable in parts: the whole object, which replaces them, is nothing that a commit should wait for. */
+static void
+store_leave_whole (TeesqlWalArchiver *self, TeesqlWalSegment *segment, const char *name)
+{
+  GPtrArray *names = g_steal_pointer (&segment->partials);
+
+  g_ptr_array_add (names, g_strdup (name));
+  segment->partials = g_ptr_array_new_with_free_func (g_free);
+  teesql_wal_archiver_tidy_whole (self, segment, names);
 }
 
 /* Hands over what the job's object made superfluous. */
@@ -93,6 +114,11 @@ store_tidy (TeesqlWalArchiver *self, const TeesqlWalJob *job, const char *name)
   TeesqlWalSegment *segment = job->segment;
   gboolean replaces = job->whole || (job->from == 0 && segment->partials->len > 0);
 
+  if (!job->whole && job->to == segment->size)
+    {
+      store_leave_whole (self, segment, name);
+      return;
+    }
   if (replaces && (segment->partials->len > 0 || segment->was_cut))
     {
       teesql_wal_archiver_tidy_segment (self, segment->timeline, segment->start_lsn, job->whole && segment->was_cut,

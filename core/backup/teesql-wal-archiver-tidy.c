@@ -10,6 +10,7 @@ typedef struct
   gboolean flush;
   gboolean end;
   gboolean look;
+  TeesqlWalSegment *whole; /* (nullable): to be stored first */
   guint32 timeline;
   guint64 start_lsn;
   GPtrArray *names;
@@ -19,39 +20,43 @@ static void
 job_free (TidyJob *self)
 {
   g_clear_pointer (&self->names, g_ptr_array_unref);
+  g_clear_pointer (&self->whole, teesql_wal_segment_unref);
   g_free (self);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TidyJob, job_free)
 
+static void
+tidy_push (TeesqlWalArchiver *self, const TidyJob *job)
+{
+  g_async_queue_push (self->tidy_jobs, g_memdup2 (job, sizeof *job));
+}
+
 void
 teesql_wal_archiver_tidy_segment (TeesqlWalArchiver *self, guint32 timeline, guint64 start_lsn, gboolean look, GPtrArray *names)
 {
-  TidyJob *job = g_new0 (TidyJob, 1);
+  tidy_push (self, &(TidyJob){ .look = look, .timeline = timeline, .start_lsn = start_lsn, .names = names });
+}
 
-  job->look = look;
-  job->timeline = timeline;
-  job->start_lsn = start_lsn;
-  job->names = names;
-  g_async_queue_push (self->tidy_jobs, job);
+void
+teesql_wal_archiver_tidy_whole (TeesqlWalArchiver *self, TeesqlWalSegment *segment, GPtrArray *names)
+{
+  tidy_push (self, &(TidyJob){ .whole = teesql_wal_segment_ref (segment),
+                               .look = segment->was_cut,
+                               .timeline = segment->timeline,
+                               .start_lsn = segment->start_lsn,
+                               .names = names });
 }
 
 void
 teesql_wal_archiver_tidy_flush (TeesqlWalArchiver *self)
 {
-  TidyJob *job = g_new0 (TidyJob, 1);
-
-  job->flush = TRUE;
-  g_async_queue_push (self->tidy_jobs, job);
+  tidy_push (self, &(TidyJob){ .flush = TRUE });
 }
 
 void
 teesql_wal_archiver_tidy_end (TeesqlWalArchiver *self)
 {
-  TidyJob *job = g_new0 (TidyJob, 1);
-
-  job->flush = TRUE;
-  job->end = TRUE;
-  g_async_queue_push (self->tidy_jobs, job);
+  tidy_push (self, &(TidyJob){ .flush = TRUE, .end = TRUE });
 }
 
 static gboolean
@@ -84,13 +89,19 @@ remove_names (TeesqlWalArchiver *self, const GPtrArray *names, GError **error)
   return TRUE;
 }
 
-/* What stays is harmless: the whole segment is what recovery takes, and retention removes both. */
+/* What stays is harmless: recovery takes the whole segment where there is one and the parts where there is none, and retention removes
+ * both. */
 static void
 tidy_partials (TeesqlWalArchiver *self, TidyJob *job)
 {
   g_autoptr (GError) error = NULL;
 
-  if ((job->look && !find_partials (self, job, &error)) || !remove_names (self, job->names, &error))
+  if ((job->whole == NULL || teesql_wal_archiver_put_whole (self, job->whole, self->tidy_cancellable, &error)) &&
+      (!job->look || find_partials (self, job, &error)) && remove_names (self, job->names, &error))
+    return;
+  if (teesql_wal_archiver_is_fatal (error))
+    teesql_wal_archiver_fail (self, g_steal_pointer (&error));
+  else
     teesql_log_debug ("backup", "partial WAL objects stay for now: %s", error->message);
 }
 

@@ -107,6 +107,23 @@ test_eager_batches (void)
   end (queue);
 }
 
+/* The commit that fills a segment does not wait for 16 MiB to travel once more. */
+static void
+test_tail_first (void)
+{
+  TeesqlWalQueue *queue = begin (0, TRUE);
+
+  append (queue, SEGMENT - 1000);
+  assert_next (queue, FALSE, 0, SEGMENT - 1000, TRUE);
+  append (queue, 1000 + 50);
+  assert_next (queue, FALSE, SEGMENT - 1000, SEGMENT, TRUE);
+  g_assert_cmphex (teesql_wal_queue_get_confirmed (queue, 1), ==, START + SEGMENT);
+  assert_next (queue, FALSE, 0, 50, TRUE); /* of the next one */
+  append (queue, SEGMENT - 50);
+  assert_next (queue, TRUE, 0, SEGMENT, TRUE); /* too much to send it twice */
+  end (queue);
+}
+
 static void
 test_interval (void)
 {
@@ -269,6 +286,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/wal-queue/a segment is stored when it is whole, and confirmed when it is stored", test_whole_segments);
   g_test_add_func ("/wal-queue/what comes while a batch is under way is the next batch", test_eager_batches);
+  g_test_add_func ("/wal-queue/a small rest of a segment is stored before the whole of it", test_tail_first);
   g_test_add_func ("/wal-queue/bytes of a segment that is not full are due after the interval", test_interval);
   g_test_add_func ("/wal-queue/what somebody waits for is due at once", test_wanted);
   g_test_add_func ("/wal-queue/after 64 partial objects one takes their place", test_many_partials_become_one);
