@@ -195,7 +195,7 @@ teesql_backup_keys_new (TeesqlAttestService *attest, TeesqlKms *kms, const guint
 
   self->attest = attest != NULL ? g_object_ref (attest) : NULL;
   self->kms = g_object_ref (kms);
-  self->context = g_main_context_ref_thread_default ();
+  self->context = g_main_context_ref (g_main_context_default ());
   self->epochs = teesql_epoch_keys_new (cluster_id);
   self->member = g_strdup (member);
   return self;

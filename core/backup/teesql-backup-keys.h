@@ -7,8 +7,7 @@ G_BEGIN_DECLS
 /**
  * TeesqlBackupKeys:
  *
- * epoch keys and head key of this cluster, asked of the KMS on the main context by threads that may block. Made and finished on the main
- * context, thread safe in between.
+ * epoch keys and head key of this cluster, asked of the KMS on the main context by threads that may block. Thread safe.
  */
 #define TEESQL_TYPE_BACKUP_KEYS (teesql_backup_keys_get_type ())
 G_DECLARE_FINAL_TYPE (TeesqlBackupKeys, teesql_backup_keys, TEESQL, BACKUP_KEYS, GObject)

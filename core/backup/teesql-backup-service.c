@@ -3,7 +3,6 @@
 #include "base/teesql-domains.h"
 #include "base/teesql-log.h"
 #include "postgres/teesql-pg-connection.h"
-#include "seal/teesql-seal.h"
 
 #define TICK_MS 1000
 
@@ -303,8 +302,7 @@ teesql_backup_service_new (TeesqlConfig *config, TeesqlStatus *status, TeesqlAtt
   g_autoptr (TeesqlBackupService) self = NULL;
   guint8 cluster_id[TEESQL_CLUSTER_ID_SIZE];
 
-  if (!teesql_seal_self_test (error) ||
-      !teesql_cluster_id_load_or_make (teesql_config_get_string (config, "teesql", "state-directory"), cluster_id, error))
+  if (!teesql_cluster_id_load_or_make (teesql_config_get_string (config, "teesql", "state-directory"), cluster_id, error))
     return NULL;
   self = g_object_new (TEESQL_TYPE_BACKUP_SERVICE, NULL);
   self->config = teesql_config_ref (config);

@@ -15,9 +15,9 @@ G_DECLARE_FINAL_TYPE (TeesqlBackupService, teesql_backup_service, TEESQL, BACKUP
 /**
  * teesql_backup_service_new:
  *
- * makes or reads the cluster id, and tests our own sealing before anything is sealed (SR-17).
+ * makes or reads the cluster id. The caller has tested our own sealing (teesql_seal_self_test()).
  *
- * Returns: (transfer full) (nullable): %NULL when either fails: then the daemon must not go on, since it would promise backups that it cannot make
+ * Returns: (transfer full) (nullable): %NULL when the state directory cannot be used
  */
 TeesqlBackupService *teesql_backup_service_new (TeesqlConfig *config, TeesqlStatus *status, TeesqlAttestService *attest, TeesqlKms *kms, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**

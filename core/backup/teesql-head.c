@@ -367,42 +367,72 @@ parse_cluster_id (const char *path, GBytes *content, guint8 out[TEESQL_CLUSTER_I
 }
 
 static gboolean
-make_cluster_id (const char *path, GError **error)
+write_cluster_id (const char *path, const guint8 id[TEESQL_CLUSTER_ID_SIZE], GError **error)
 {
-  guint8 id[TEESQL_CLUSTER_ID_SIZE];
-  g_autofree char *hex = NULL;
-  g_autofree char *line = NULL;
+  g_autofree char *hex = teesql_hex_encode (id, TEESQL_CLUSTER_ID_SIZE);
+  g_autofree char *line = g_strdup_printf ("%s\n", hex);
   g_autoptr (GError) local = NULL;
-  int result = gnutls_rnd (GNUTLS_RND_KEY, id, sizeof id);
 
-  if (result < 0)
-    return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_FAILED, "random", "no random bytes: %s", gnutls_strerror (result));
-  hex = teesql_hex_encode (id, sizeof id);
-  line = g_strdup_printf ("%s\n", hex);
   if (teesql_state_file_create (path, line, strlen (line), &local) || local->code == TEESQL_ERROR_EXISTS)
     return TRUE; /* whoever was first: it is read back */
   g_propagate_error (error, g_steal_pointer (&local));
   return FALSE;
 }
 
+static gboolean
+make_cluster_id (const char *path, GError **error)
+{
+  guint8 id[TEESQL_CLUSTER_ID_SIZE];
+  int result = gnutls_rnd (GNUTLS_RND_KEY, id, sizeof id);
+
+  if (result < 0)
+    return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_FAILED, "random", "no random bytes: %s", gnutls_strerror (result));
+  return write_cluster_id (path, id, error);
+}
+
+static char *
+dup_cluster_id_path (const char *state_directory)
+{
+  return g_build_filename (state_directory, "backup", "cluster-id", NULL);
+}
+
+gboolean
+teesql_cluster_id_load (const char *state_directory, guint8 out[TEESQL_CLUSTER_ID_SIZE], GError **error)
+{
+  g_autofree char *path = dup_cluster_id_path (state_directory);
+  g_autoptr (GBytes) content = teesql_state_file_load (path, CLUSTER_ID_TEXT, error);
+
+  return content != NULL && parse_cluster_id (path, content, out, error);
+}
+
 gboolean
 teesql_cluster_id_load_or_make (const char *state_directory, guint8 out[TEESQL_CLUSTER_ID_SIZE], GError **error)
 {
-  g_autofree char *path = g_build_filename (state_directory, "backup", "cluster-id", NULL);
+  g_autofree char *path = dup_cluster_id_path (state_directory);
   g_autoptr (GError) local = NULL;
-  g_autoptr (GBytes) content = teesql_state_file_load (path, CLUSTER_ID_TEXT, &local);
 
-  if (content == NULL && local->code == TEESQL_ERROR_NOT_FOUND)
-    {
-      if (!make_cluster_id (path, error))
-        return FALSE;
-      content = teesql_state_file_load (path, CLUSTER_ID_TEXT, error);
-      return content != NULL && parse_cluster_id (path, content, out, error);
-    }
-  if (content == NULL)
+  if (teesql_cluster_id_load (state_directory, out, &local))
+    return TRUE;
+  if (!g_error_matches (local, TEESQL_BACKUP_ERROR, TEESQL_ERROR_NOT_FOUND))
     {
       g_propagate_error (error, g_steal_pointer (&local));
       return FALSE;
     }
-  return parse_cluster_id (path, content, out, error);
+  return make_cluster_id (path, error) && teesql_cluster_id_load (state_directory, out, error);
+}
+
+gboolean
+teesql_cluster_id_adopt (const char *state_directory, const guint8 cluster_id[TEESQL_CLUSTER_ID_SIZE], GError **error)
+{
+  g_autofree char *path = dup_cluster_id_path (state_directory);
+  guint8 found[TEESQL_CLUSTER_ID_SIZE];
+
+  if (!write_cluster_id (path, cluster_id, error) || !teesql_cluster_id_load (state_directory, found, error))
+    return FALSE;
+  if (memcmp (found, cluster_id, sizeof found) == 0)
+    return TRUE;
+  return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "cluster-id-differs",
+                      "%s: this node belongs to another cluster than the one that was restored\n"
+                      "hint: give the restored cluster a state-directory of its own",
+                      path);
 }

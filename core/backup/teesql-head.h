@@ -56,5 +56,19 @@ gboolean teesql_head_store (const char *path, TeesqlSecret *mac_key, const Teesq
 /* 32 random bytes, made once: `STATE/backup/cluster-id` */
 gboolean teesql_cluster_id_load_or_make (const char *state_directory, guint8 out[TEESQL_CLUSTER_ID_SIZE], GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_cluster_id_load:
+ *
+ * Returns: %FALSE with NOT_FOUND `state-absent` where none was made yet
+ */
+gboolean teesql_cluster_id_load (const char *state_directory, guint8 out[TEESQL_CLUSTER_ID_SIZE], GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_cluster_id_adopt:
+ *
+ * this node goes on as the cluster that was restored. Returns: %FALSE with REFUSED `cluster-id-differs` where it is another one already
+ */
+gboolean teesql_cluster_id_adopt (const char *state_directory, const guint8 cluster_id[TEESQL_CLUSTER_ID_SIZE], GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+
 
 G_END_DECLS

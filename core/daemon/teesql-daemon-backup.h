@@ -9,8 +9,8 @@ G_BEGIN_DECLS
 /**
  * TeesqlDaemonBackup:
  *
- * ties the backup service to the rest of the daemon: the operator's socket, which is there from the start, and, once there are keys and a server, the
- * service behind it. A managed server gets the settings that backups need. Main context.
+ * ties the backup service to the rest of the daemon: the operator's socket, which is there from the start; for a managed server the filling of an
+ * empty volume, WAL while it recovers, and the settings that backups need; and, once the server takes writes, the service itself. Main context.
  */
 typedef struct _TeesqlDaemonBackup TeesqlDaemonBackup;
 
@@ -28,7 +28,7 @@ void teesql_daemon_backup_free (TeesqlDaemonBackup *self);
  *
  * there is an identity and a KMS. Without storages nothing happens.
  *
- * Returns: %FALSE when backups can never work: our own sealing fails its test, or the state directory cannot be used
+ * Returns: %FALSE when backups can never work: our own sealing fails its test (SR-17)
  */
 gboolean teesql_daemon_backup_prepare (TeesqlDaemonBackup *self, TeesqlAttestService *attest, TeesqlKms *kms, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
