@@ -281,26 +281,19 @@ gboolean
 teesql_cli_repository_check_adopt (TeesqlCliRepository *self, GError **error)
 {
   const char *state = teesql_config_get_string (self->config, "teesql", "state-directory");
-  g_autofree char *path = dup_cluster_id_path (self);
   guint8 there[TEESQL_CLUSTER_ID_SIZE];
+  g_autoptr (GError) problem = NULL;
 
-  if (!g_file_test (path, G_FILE_TEST_EXISTS))
-    return TRUE;
-  if (!teesql_cluster_id_load_or_make (state, there, error))
-    return FALSE;
+  if (!teesql_cluster_id_load (state, there, &problem))
+    {
+      if (g_error_matches (problem, TEESQL_BACKUP_ERROR, TEESQL_ERROR_NOT_FOUND))
+        return TRUE;
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
   return memcmp (there, self->cluster_id, sizeof there) == 0 ||
          fail (error, REFUSED, "cluster-id-differs",
                "%s is the state directory of another cluster\nhint: --no-adopt makes a copy that teesqld does not go on from", state);
-}
-
-static gboolean
-write_cluster_id (TeesqlCliRepository *self, GError **error)
-{
-  g_autofree char *path = dup_cluster_id_path (self);
-  g_autofree char *hex = teesql_hex_encode (self->cluster_id, sizeof self->cluster_id);
-  g_autofree char *line = g_strconcat (hex, "\n", NULL);
-
-  return g_file_test (path, G_FILE_TEST_EXISTS) || teesql_state_file_create (path, line, strlen (line), error);
 }
 
 /* Where root did it for a teesqld that is another user: files it cannot read would keep it from starting. */
@@ -326,7 +319,7 @@ give_to_daemon (TeesqlCliRepository *self, GError **error)
 gboolean
 teesql_cli_repository_adopt (TeesqlCliRepository *self, const TeesqlHead *parent, GError **error)
 {
-  return teesql_cli_repository_check_adopt (self, error) && write_cluster_id (self, error) &&
+  return teesql_cluster_id_adopt (teesql_config_get_string (self->config, "teesql", "state-directory"), self->cluster_id, error) &&
          teesql_catalog_mark_restored (self->head_path, &parent->lineage, parent->sequence, parent->digest, error) &&
          give_to_daemon (self, error);
 }
