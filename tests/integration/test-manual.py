@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""The manual pages and --help: the same verbs, options and operands, in both directions. Starts nothing that listens."""
+"""The manual pages and --help: the same verbs, options and operands, in both directions; and the sample files. Starts nothing that listens."""
 
 import os
 import re
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import tap  # noqa: E402
-from harness.processes import SIMULATOR, TEESQL, TEESQLD, run  # noqa: E402
+from harness.processes import SIMULATOR, TEESQL, TEESQLD, folder, run  # noqa: E402
 from harness.tap import case, equal  # noqa: E402
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
@@ -118,6 +119,57 @@ def other_programs():
         manual.pop("help", None)
         tool.pop("help", None)
         compare(manual, tool, name)
+
+
+def keys_of(text):
+    """{('backup', 'slot'): 'teesql'}, commented out or not; None for what is not set."""
+    group, found = "", {}
+    for line in text.splitlines():
+        head = re.fullmatch(r"#?\[([a-z:-]+)\]", line)
+        key = re.fullmatch(r"#?([a-z][a-z-]*) = (.*)", line) or re.fullmatch(r"# ([a-z][a-z-]*) is not set()", line)
+        if head:
+            group = head.group(1)
+        elif key:
+            found[group, key.group(1)] = key.group(2) or None
+    return found
+
+
+def dump(path):
+    return keys_of(run([TEESQL, "config", "dump", "--daemon", "--effective", "--config", path]).stdout)
+
+
+def sample(directory):
+    """A copy that no one else can write, as the programs ask for; with what the drop-in for backups says."""
+    path = os.path.join(directory, "teesqld.conf")
+    shutil.copy(os.path.join(ROOT, "data/teesqld.conf"), path)
+    os.chmod(path, 0o600)
+    return path
+
+
+@case("data/teesqld.conf shows every key that a program of this release knows, with its default")
+def sample_is_complete():
+    path = sample(folder("teesql-manual-"))
+    with open(path, encoding="utf-8") as f:
+        shown = keys_of(f.read())
+    for (group, key), value in dump(path).items():
+        if group == "postgresql-settings" or ":" in group:
+            continue
+        assert (group, key) in shown, f"data/teesqld.conf has no [{group}] {key}"
+        if value is not None and key not in ("cluster", "node", "subject"):
+            equal(shown[group, key], value, f"data/teesqld.conf, [{group}] {key}")
+
+
+@case("data/teesqld-backup.conf is a configuration, and says what it means to")
+def backup_sample():
+    path = sample(folder("teesql-manual-"))
+    os.mkdir(path + ".d", 0o700)
+    shutil.copy(os.path.join(ROOT, "data/teesqld-backup.conf"), path + ".d/backup.conf")
+    os.chmod(path + ".d/backup.conf", 0o600)
+    result = run([TEESQL, "config", "check", "--daemon", "--config", path])
+    assert "the configuration is good" in result.stdout, result.stdout
+    effective = dump(path)
+    equal(effective["backup", "storages"], "paris;disk", "storages")
+    equal(effective["storage:disk", "plugin"], "file", "plugin")
 
 
 if __name__ == "__main__":
