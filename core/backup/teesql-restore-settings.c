@@ -194,6 +194,8 @@ teesql_restore_settings_recovery (const TeesqlRestoreRecovery *recovery)
   GString *out = g_string_new ("# teesql restore: recovery\n");
   const char *value = recovery->target == TEESQL_RESTORE_IMMEDIATE ? "immediate" : recovery->target_text;
 
+  if (recovery->has_inside)
+    g_string_append (out, "allow_in_place_tablespaces = on\n"); /* stays: standbys of this cluster need it too */
   if (recovery->fetch_command != NULL)
     add_setting (out, "restore_command", recovery->fetch_command);
   g_string_append_printf (out, "recovery_target_timeline = '%u'\n", recovery->timeline);

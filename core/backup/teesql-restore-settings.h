@@ -30,6 +30,7 @@ typedef struct
   const char *target_text;
   gboolean target_inclusive;
   guint32 timeline;
+  gboolean has_inside; /* tablespaces that are folders of the cluster; recovery panics over them unless it is told */
 } TeesqlRestoreRecovery;
 /* pure: the lines to add */
 char *teesql_restore_settings_recovery (const TeesqlRestoreRecovery *recovery) G_GNUC_WARN_UNUSED_RESULT;

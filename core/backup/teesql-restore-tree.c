@@ -174,7 +174,7 @@ teesql_restore_tree_open (TeesqlRestoreTree *parent, const char *name, const Tee
   fd = parent != NULL ? open_beneath (parent->fd, name, O_RDONLY | O_DIRECTORY, 0) : open_path (name);
   if (parent != NULL)
     leave (owner);
-  if (fd < 0 && errno == ELOOP)
+  if (fd < 0 && (errno == ELOOP || (errno == ENOTDIR && parent == NULL && g_file_test (name, G_FILE_TEST_IS_SYMLINK))))
     {
       teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "target-link",
                    "a part of %s is a link\nhint: name the folder it leads to", name);

@@ -124,8 +124,10 @@ finish_cluster (TeesqlRestoreRun *self, GError **error)
     .timeline = self->plan->timeline,
   };
 
-  return cluster != NULL && teesql_restore_run_link_parts (self, cluster, error) &&
-         teesql_restore_settings_write (cluster, &recovery, self->report->removed, error);
+  if (cluster == NULL || !teesql_restore_run_link_parts (self, cluster, error))
+    return FALSE;
+  recovery.has_inside = self->report->tablespaces->len > self->parts->len;
+  return teesql_restore_settings_write (cluster, &recovery, self->report->removed, error);
 }
 
 static gboolean

@@ -3,15 +3,10 @@
 import json
 import os
 import pwd
-import re
 import shutil
-import subprocess
 
-from .processes import BUILD, TEESQL, Process, folder, run, wait_for
+from .processes import TEESQL, Process, folder, run, wait_for
 from .world import World, postgres_user
-
-FETCH = os.path.join(BUILD, "core/backup/teesql-wal-fetch")
-
 
 def lsn(text):
     high, low = text.split("/")
@@ -106,4 +101,4 @@ def checksums(world, name):
     world.postgres.as_user([world.program("pg_checksums"), "--check", "-D", world.target(name)])
 
 
-__all__ = ["BackupWorld", "FETCH", "Restored", "checksums", "lsn", "re", "shutil", "subprocess"]
+__all__ = ["BackupWorld", "Restored", "checksums", "lsn", "shutil"]
