@@ -104,6 +104,14 @@ may_print (TeesqlServerLog *self)
   return FALSE;
 }
 
+/* Our own question whether it answers yet, ten times a second, is no news, and no reason why a server ended. */
+static gboolean
+is_not_ready (const char *text)
+{
+  return g_str_equal (text, "the database system is starting up") ||
+         g_str_equal (text, "the database system is not yet accepting connections");
+}
+
 static void
 take_line (TeesqlServerLog *self)
 {
@@ -114,6 +122,8 @@ take_line (TeesqlServerLog *self)
   switch (teesql_server_log_classify (self->line->str, &self->level, &text))
     {
     case TEESQL_SERVER_LINE_FATAL:
+      if (is_not_ready (text))
+        return;
       g_free (self->fatal);
       self->fatal = g_strdup (text);
       break;
