@@ -12,6 +12,7 @@
 #define TICK_SECONDS  2
 #define IN_FLIGHT_MAX 64
 #define CACHE_MAX     10000
+#define SKIPPED_TTL_S 60
 
 const guint8 teesql_attest_intel_root[32] = { 0xa0, 0xaf, 0x03, 0x12, 0x89, 0xf5, 0xd5, 0xd4, 0x13, 0x2f, 0x91,
                                               0x86, 0x06, 0x8a, 0x7f, 0xc1, 0x36, 0x28, 0x63, 0x3b, 0xa2, 0x35,
@@ -23,7 +24,7 @@ struct _TeesqlAttestService
   GMainContext *context;
   TeesqlConfig *config;
   TeesqlAttester *attester;
-  GPtrArray *verifiers;
+  TeesqlPanel *panel;
   char *verifier_taint;
   TeesqlClock *clock;
   TeesqlStatus *status;
@@ -182,10 +183,13 @@ log_verdict (const Waiter *waiter, const TeesqlVerdict *verdict)
 
   if (!teesql_verdict_is_accepted (verdict))
     return;
-  teesql_log (TEESQL_LOG_INFO, &context, "attest", "peer accepted: app %s, instance %s, compose hash %s, MRTD %.16s…, platform %s, TCB %s",
+  teesql_log (TEESQL_LOG_INFO, &context, "attest",
+              "peer accepted: app %s, instance %s, compose hash %s, MRTD %.16s…, platform %s, TCB %s%s%s",
               or_dash (teesql_verdict_get_app_id (verdict)), or_dash (teesql_verdict_get_instance_id (verdict)),
               or_dash (teesql_verdict_get_compose_hash (verdict)), or_dash (teesql_verdict_get_mrtd (verdict)),
-              or_dash (teesql_verdict_get_platform (verdict)), or_dash (teesql_verdict_get_tcb_status (verdict)));
+              or_dash (teesql_verdict_get_platform (verdict)), or_dash (teesql_verdict_get_tcb_status (verdict)),
+              teesql_verdict_get_skipped (verdict) != NULL ? "; verified without " : "",
+              teesql_verdict_get_skipped (verdict) != NULL ? teesql_verdict_get_skipped (verdict) : "");
 }
 
 /* Takes the waiter. */
@@ -244,7 +248,9 @@ static void
 keep (TeesqlAttestService *self, const guint8 digest[TEESQL_SHA256_SIZE], TeesqlVerdict *verdict, gint64 now_unix)
 {
   const TeesqlVerdictKey key = make_key (self, digest);
-  const gint64 ttl_end = now_unix + teesql_policy_get_verdict_ttl_ms (self->policy) / 1000;
+  const gint64 ttl_s = teesql_policy_get_verdict_ttl_ms (self->policy) / 1000;
+  /* whoever was away may be back soon, and may refuse */
+  const gint64 ttl_end = now_unix + (teesql_verdict_get_skipped (verdict) != NULL ? MIN (ttl_s, SKIPPED_TTL_S) : ttl_s);
 
   teesql_verdict_cache_insert (self->cache, &key, verdict, MIN (ttl_end, teesql_verdict_get_valid_until (verdict)));
 }
@@ -259,10 +265,33 @@ publish_verifier (TeesqlAttestService *self, const GError *trouble)
     teesql_status_set_component (self->status, TEESQL_COMPONENT_VERIFIER, TEESQL_HEALTH_DEGRADED, teesql_error_get_reason (trouble),
                                  trouble->message);
   if (trouble != NULL && !self->verifier_down)
-    teesql_log_warning ("attest", "peers cannot be verified at present (%s): %s", teesql_error_get_reason (trouble), trouble->message);
+    teesql_log_warning ("attest", "verification is in trouble (%s): %s", teesql_error_get_reason (trouble), trouble->message);
   else if (trouble == NULL && self->verifier_down)
     teesql_log_info ("attest", "peers can be verified again");
   self->verifier_down = trouble != NULL;
+}
+
+static void
+publish_proof (TeesqlAttestService *self, const TeesqlProof *proof)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (proof->skipped != NULL)
+    error = teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_UNAVAILABLE, "verifier-skipped", 0,
+                              "peers are judged without a verifier that cannot be asked: %s", proof->skipped);
+  publish_verifier (self, error);
+}
+
+/* Both accepted the evidence, and policy takes it by the word of one of them only. */
+static void
+note_split (TeesqlAttestService *self, const TeesqlProof *proof, const TeesqlVerdict *verdict, gint64 now_unix)
+{
+  g_autofree char *opinions = NULL;
+
+  if (proof->claims->len > 1 && !teesql_verdict_is_accepted (verdict))
+    opinions = teesql_judgement_describe_split (proof, self->policy, now_unix);
+  if (opinions != NULL)
+    teesql_panel_note_disagreement (self->panel, opinions);
 }
 
 static TeesqlVerdict *
@@ -279,9 +308,10 @@ judge_proof (TeesqlAttestService *self, const Flight *flight, const TeesqlProof 
   if (now_unix >= proof->ends_unix)
     return teesql_verdict_new_refused ("claims-expired", "what the evidence was verified with has expired");
   note_claims (self, proof);
-  publish_verifier (self, NULL);
+  publish_proof (self, proof);
   /* today's policy, also when it was reloaded while the verifiers worked */
   verdict = teesql_judgement_of_proof (proof, self->policy, now_unix, self->verifier_taint);
+  note_split (self, proof, verdict, now_unix);
   if (teesql_verdict_is_accepted (verdict) && !stale)
     keep (self, flight->digest, verdict, now_unix);
   return verdict;
@@ -336,7 +366,7 @@ flight_start (TeesqlAttestService *self, const Waiter *waiter)
   flight->generation = make_key (self, waiter->digest).generation;
   g_hash_table_insert (self->flights, flight->digest, flight);
   teesql_status_count (self->status, TEESQL_COUNTER_VERIFICATIONS, 1);
-  teesql_proof_async (self->verifiers, self->clock, waiter->leaf, verify_timeout_ms (self), flight->cancellable, proved_cb, flight);
+  teesql_proof_async (self->panel, self->clock, waiter->leaf, verify_timeout_ms (self), flight->cancellable, proved_cb, flight);
   return flight;
 }
 
@@ -626,19 +656,19 @@ identity_changed_cb (TeesqlIdentityKeeper *keeper, gpointer data)
 }
 
 static void
-take_options (TeesqlAttestService *self, const TeesqlAttestOptions *options, TeesqlPolicy *policy, GPtrArray *verifiers)
+take_options (TeesqlAttestService *self, const TeesqlAttestOptions *options, TeesqlPolicy *policy, TeesqlPanel *panel)
 {
   self->context = g_main_context_ref_thread_default ();
   self->config = teesql_config_ref (options->config);
   self->attester = g_object_ref (options->attester);
-  self->verifiers = g_ptr_array_ref (verifiers);
-  self->verifier_taint = teesql_trust_dup_verifier_taint (verifiers);
+  self->panel = teesql_panel_ref (panel);
+  self->verifier_taint = teesql_trust_dup_verifier_taint (panel->verifiers);
   self->clock = teesql_clock_ref (options->clock);
   self->status = g_object_ref (options->status);
   self->direction = options->direction;
   self->policy = policy;
   self->queue = teesql_quote_queue_new (options->attester);
-  self->keeper = teesql_identity_keeper_new (options->config, self->queue, verifiers, options->clock, options->status, options->usage);
+  self->keeper = teesql_identity_keeper_new (options->config, self->queue, panel, options->clock, options->status, options->usage);
   g_signal_connect (self->keeper, "changed", G_CALLBACK (identity_changed_cb), self);
 }
 
@@ -653,8 +683,9 @@ publish_start (TeesqlAttestService *self, const TeesqlAttestOptions *options)
     teesql_config_digest (options->config, NULL, 0, digest);
   (void) set_key (self, digest);
   publish_policy (self, NULL);
-  for (guint i = 0; i < self->verifiers->len; i++)
-    teesql_trust_publish (self->status, teesql_verifier_get_taint (self->verifiers->pdata[i]));
+  teesql_panel_publish (self->panel);
+  for (guint i = 0; i < self->panel->verifiers->len; i++)
+    teesql_trust_publish (self->status, teesql_verifier_get_taint (self->panel->verifiers->pdata[i]));
   teesql_trust_publish (self->status, teesql_attester_get_taint (self->attester));
   teesql_status_set_component (self->status, TEESQL_COMPONENT_VERIFIER, TEESQL_HEALTH_OK, NULL, NULL);
 }
@@ -662,25 +693,24 @@ publish_start (TeesqlAttestService *self, const TeesqlAttestOptions *options)
 TeesqlAttestService *
 teesql_attest_service_new (const TeesqlAttestOptions *options, GError **error)
 {
-  g_autoptr (GPtrArray) verifiers = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (TeesqlPanel) panel =
+      teesql_panel_new (options->verifiers, options->verifier_names, options->n_verifiers, options->config, options->status);
   TeesqlAttestService *self = NULL;
   TeesqlPolicy *policy = NULL;
 
-  for (guint i = 0; i < options->n_verifiers; i++)
-    g_ptr_array_add (verifiers, g_object_ref (options->verifiers[i]));
-  if (verifiers->len == 0)
+  if (panel->verifiers->len == 0)
     {
       g_propagate_error (error, teesql_error_new (TEESQL_ATTEST_ERROR, TEESQL_ERROR_CONFIG, "no-verifier", 0,
                                                   "[teesql] verifiers: at least one is needed"));
       return NULL;
     }
-  if (!teesql_trust_check (options->attester, verifiers, error))
+  if (!teesql_trust_check (options->attester, panel->verifiers, error))
     return NULL;
   policy = teesql_policy_new_from_config (options->config, policy_name (options->direction), error);
   if (policy == NULL)
     return NULL;
   self = g_object_new (TEESQL_TYPE_ATTEST_SERVICE, NULL);
-  take_options (self, options, policy, verifiers);
+  take_options (self, options, policy, panel);
   publish_start (self, options);
   return self;
 }
@@ -719,7 +749,7 @@ teesql_attest_service_finalize (GObject *object)
   g_clear_pointer (&self->policy, teesql_policy_unref);
   g_clear_pointer (&self->config, teesql_config_unref);
   g_clear_object (&self->attester);
-  g_clear_pointer (&self->verifiers, g_ptr_array_unref);
+  g_clear_pointer (&self->panel, teesql_panel_unref);
   g_free (self->verifier_taint);
   g_clear_pointer (&self->clock, teesql_clock_unref);
   g_clear_object (&self->status);

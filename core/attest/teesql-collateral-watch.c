@@ -57,8 +57,11 @@ gboolean
 teesql_collateral_watch_note (TeesqlCollateralWatch *self, TeesqlClaims *claims)
 {
   g_autofree char *key = platform_key (claims);
-  const Seen now = { number_or_zero (claims, TEESQL_NUMBER_ISSUED_AT), number_or_zero (claims, TEESQL_NUMBER_TCB_EVALUATION),
-                     number_or_zero (claims, TEESQL_NUMBER_REVISION) };
+  gint64 revision = 0;
+  /* a verifier without collateral of its own, such as one whose token is new each time, has no date that could be news */
+  const gboolean dated = teesql_claims_get_number (claims, TEESQL_NUMBER_REVISION, &revision);
+  const Seen now = { dated ? number_or_zero (claims, TEESQL_NUMBER_ISSUED_AT) : 0, number_or_zero (claims, TEESQL_NUMBER_TCB_EVALUATION),
+                     revision };
   Seen *seen = g_hash_table_lookup (self->platforms, key);
   gboolean newer = FALSE;
 

@@ -16,7 +16,7 @@ struct _TeesqlIdentityKeeper
   GObject parent_instance;
   TeesqlConfig *config;
   TeesqlQuoteQueue *queue;
-  GPtrArray *verifiers;
+  TeesqlPanel *panel;
   TeesqlClock *clock;
   TeesqlStatus *status;
   TeesqlTlsUsage usage;
@@ -213,7 +213,7 @@ fits_the_rest (TeesqlIdentityKeeper *self, GError **error)
 {
   TeesqlAttester *attester = teesql_quote_queue_get_attester (self->queue);
 
-  return teesql_trust_check (attester, self->verifiers, error) &&
+  return teesql_trust_check (attester, self->panel->verifiers, error) &&
          (self->kms == NULL || teesql_trust_check_kms (attester, self->kms, error));
 }
 
@@ -235,8 +235,8 @@ requested_cb (GObject *source, GAsyncResult *result, gpointer data)
       return;
     }
   /* what a peer would refuse must not be put in use, least of all in place of one that works */
-  teesql_proof_async (self->verifiers, self->clock, teesql_tls_identity_get_chain (renewal->fresh, &n)[0], VERIFY_TIMEOUT_MS,
-                      self->stopping, proved_cb, g_steal_pointer (&task));
+  teesql_proof_async (self->panel, self->clock, teesql_tls_identity_get_chain (renewal->fresh, &n)[0], VERIFY_TIMEOUT_MS, self->stopping,
+                      proved_cb, g_steal_pointer (&task));
 }
 
 static gboolean
@@ -370,14 +370,14 @@ teesql_identity_keeper_has_answer (TeesqlIdentityKeeper *self)
 }
 
 TeesqlIdentityKeeper *
-teesql_identity_keeper_new (TeesqlConfig *config, TeesqlQuoteQueue *queue, GPtrArray *verifiers, TeesqlClock *clock, TeesqlStatus *status,
+teesql_identity_keeper_new (TeesqlConfig *config, TeesqlQuoteQueue *queue, TeesqlPanel *panel, TeesqlClock *clock, TeesqlStatus *status,
                             TeesqlTlsUsage usage)
 {
   TeesqlIdentityKeeper *self = g_object_new (TEESQL_TYPE_IDENTITY_KEEPER, NULL);
 
   self->config = teesql_config_ref (config);
   self->queue = g_object_ref (queue);
-  self->verifiers = g_ptr_array_ref (verifiers);
+  self->panel = teesql_panel_ref (panel);
   self->clock = teesql_clock_ref (clock);
   self->status = g_object_ref (status);
   self->usage = usage;
@@ -392,7 +392,7 @@ teesql_identity_keeper_finalize (GObject *object)
   g_clear_pointer (&self->config, teesql_config_unref);
   g_clear_object (&self->queue);
   g_clear_object (&self->kms);
-  g_clear_pointer (&self->verifiers, g_ptr_array_unref);
+  g_clear_pointer (&self->panel, teesql_panel_unref);
   g_clear_pointer (&self->clock, teesql_clock_unref);
   g_clear_object (&self->status);
   g_clear_object (&self->stopping);

@@ -1,4 +1,5 @@
 #pragma once
+#include "attest/teesql-panel.h"
 #include "attest/teesql-quote-queue.h"
 #include "base/teesql-clock.h"
 #include "config/teesql-config.h"
@@ -18,8 +19,8 @@ G_BEGIN_DECLS
 #define TEESQL_TYPE_IDENTITY_KEEPER (teesql_identity_keeper_get_type ())
 G_DECLARE_FINAL_TYPE (TeesqlIdentityKeeper, teesql_identity_keeper, TEESQL, IDENTITY_KEEPER, GObject)
 
-/* @verifiers: (element-type TeesqlVerifier): they check our own quote too */
-TeesqlIdentityKeeper *teesql_identity_keeper_new (TeesqlConfig *config, TeesqlQuoteQueue *queue, GPtrArray *verifiers, TeesqlClock *clock,
+/* @panel: it checks our own quote too */
+TeesqlIdentityKeeper *teesql_identity_keeper_new (TeesqlConfig *config, TeesqlQuoteQueue *queue, TeesqlPanel *panel, TeesqlClock *clock,
                                                   TeesqlStatus *status, TeesqlTlsUsage usage) G_GNUC_WARN_UNUSED_RESULT;
 /* one attempt at the first identity; later ones come by themselves, also when this one failed */
 void teesql_identity_keeper_start_async (TeesqlIdentityKeeper *self, GCancellable *cancellable, GAsyncReadyCallback callback,

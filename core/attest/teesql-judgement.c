@@ -5,6 +5,18 @@
 
 #define MESSAGE_MAX ((gsize) 300)
 
+/* For display: who knows the chip knows the rest. */
+static TeesqlClaims *
+most_telling (const TeesqlProof *proof)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < proof->claims->len; i++)
+    if (teesql_claims_get_field (proof->claims->pdata[i], TEESQL_FIELD_PPID, &size) != NULL)
+      return proof->claims->pdata[i];
+  return proof->claims->pdata[0];
+}
+
 /* Every verifier's claims must pass: one that sees an older TCB than another is right until proved wrong.
  * Returns: (transfer full) (element-type TeesqlFinding) */
 static GPtrArray *
@@ -16,11 +28,39 @@ judge_claims (const TeesqlProof *proof, const TeesqlPolicy *policy, gint64 now_u
       GPtrArray *findings = teesql_policy_judge (policy, &subject, now_unix);
 
       *out_claims = proof->claims->pdata[i];
-      if (findings->len > 0 || i + 1 == proof->claims->len)
+      if (findings->len > 0)
         return findings;
+      if (i + 1 == proof->claims->len)
+        {
+          *out_claims = most_telling (proof);
+          return findings;
+        }
       g_ptr_array_unref (findings);
     }
   g_return_val_if_reached (NULL);
+}
+
+char *
+teesql_judgement_describe_split (const TeesqlProof *proof, const TeesqlPolicy *policy, gint64 now_unix)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint n_accepted = 0;
+
+  for (guint i = 0; i < proof->claims->len; i++)
+    {
+      const TeesqlSubject subject = { proof->claims->pdata[i], proof->log, proof->legacy };
+      g_autoptr (GPtrArray) findings = teesql_policy_judge (policy, &subject, now_unix);
+      const char *name = proof->names->pdata[i];
+      const char *status = teesql_tcb_status_to_text (teesql_claims_get_tcb_status (subject.claims));
+
+      g_string_append (text, i > 0 ? ", " : "");
+      if (findings->len == 0)
+        g_string_append_printf (text, "%s accepts (%s)", name, status);
+      else
+        g_string_append_printf (text, "by %s policy refuses (%s)", name, ((const TeesqlFinding *) findings->pdata[0])->reason);
+      n_accepted += findings->len == 0;
+    }
+  return n_accepted > 0 && n_accepted < proof->claims->len ? g_string_free (g_steal_pointer (&text), FALSE) : NULL;
 }
 
 /* The worst that a line can hold: text of a peer's own evidence stands in some messages. */
@@ -72,6 +112,7 @@ teesql_judgement_of_proof (const TeesqlProof *proof, const TeesqlPolicy *policy,
                                        .instance_id = instance,
                                        .key_provider = proof->log != NULL ? proof->log->key_provider : NULL,
                                        .platform = platform,
+                                       .skipped = proof->skipped,
                                        .valid_until = proof->ends_unix };
 
   return teesql_verdict_new (&fields);

@@ -1,4 +1,5 @@
 #pragma once
+#include "attest/teesql-panel.h"
 #include "base/teesql-clock.h"
 #include "ratls/teesql-event-log.h"
 #include <teesql/teesql-verifier.h>
@@ -7,7 +8,9 @@ G_BEGIN_DECLS
 
 /**
  * TeesqlProof:
- * @claims: (element-type TeesqlClaims): one of each verifier, all of which accepted
+ * @claims: (element-type TeesqlClaims): one of each verifier that was asked, all of which accepted
+ * @names: (element-type utf8): whose they are, in the same order
+ * @skipped: (nullable): who could not be asked and why, `ita (ita-timeout)`, where that is allowed
  * @log: (nullable): what the replayed event log says; %NULL for legacy evidence without a log
  * @legacy: evidence came from `.1`/`.2`
  * @certificate_ends_unix: the first second after the dates of the certificate
@@ -18,6 +21,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   GPtrArray *claims;
+  GPtrArray *names;
+  char *skipped;
   TeesqlLogClaims *log;
   gboolean legacy;
   gint64 certificate_ends_unix;
@@ -26,15 +31,16 @@ typedef struct
 
 /**
  * teesql_proof_async:
- * @verifiers: (element-type TeesqlVerifier): at least one; referenced
+ * @panel: at least one verifier; referenced
  * @leaf: the certificate
  * @timeout_ms: for everything
  *
- * size and form, binding of quote to key, dates, then all verifiers, then the replay of the log (RA-TLS profile 6). The first
- * refusal ends it; an unreachable verifier never outweighs a refusal. Main context. Errors are those of the parts;
+ * size and form, binding of quote to key, dates, then all verifiers, then the replay of the log (RA-TLS profile 6). After a
+ * refusal the others have two seconds, so that a disagreement is seen; an unreachable verifier never outweighs a refusal. One that
+ * cannot be asked is asked again, twice at most, while half of the time is left. Main context. Errors are those of the parts;
  * G_IO_ERROR_TIMED_OUT when a verifier did not answer in time.
  */
-void teesql_proof_async (GPtrArray *verifiers, TeesqlClock *clock, GBytes *leaf, guint timeout_ms, GCancellable *cancellable,
+void teesql_proof_async (TeesqlPanel *panel, TeesqlClock *clock, GBytes *leaf, guint timeout_ms, GCancellable *cancellable,
                          GAsyncReadyCallback callback, gpointer user_data);
 TeesqlProof *teesql_proof_finish (GAsyncResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_proof_free (TeesqlProof *self);

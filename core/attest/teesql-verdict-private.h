@@ -22,6 +22,7 @@ typedef struct
   const char *instance_id;
   const char *key_provider;
   const char *platform;
+  const char *skipped;
   gint64 valid_until;
 } TeesqlVerdictFields;
 

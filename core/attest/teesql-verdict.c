@@ -13,6 +13,7 @@ struct _TeesqlVerdict
   char *instance_id;
   char *key_provider;
   char *platform;
+  char *skipped;
   gint64 valid_until;
 };
 
@@ -36,6 +37,7 @@ teesql_verdict_new (const TeesqlVerdictFields *fields)
   self->instance_id = g_strdup (fields->instance_id);
   self->key_provider = g_strdup (fields->key_provider);
   self->platform = g_strdup (fields->platform);
+  self->skipped = g_strdup (fields->skipped);
   self->valid_until = fields->valid_until;
   return self;
 }
@@ -71,6 +73,7 @@ teesql_verdict_unref (TeesqlVerdict *self)
   g_free (self->instance_id);
   g_free (self->key_provider);
   g_free (self->platform);
+  g_free (self->skipped);
   g_free (self);
 }
 
@@ -138,6 +141,12 @@ const char *
 teesql_verdict_get_platform (const TeesqlVerdict *self)
 {
   return self->platform;
+}
+
+const char *
+teesql_verdict_get_skipped (const TeesqlVerdict *self)
+{
+  return self->skipped;
 }
 
 gint64

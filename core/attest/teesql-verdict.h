@@ -26,6 +26,8 @@ const char *teesql_verdict_get_app_id (const TeesqlVerdict *self);
 const char *teesql_verdict_get_instance_id (const TeesqlVerdict *self);
 const char *teesql_verdict_get_key_provider (const TeesqlVerdict *self);
 const char *teesql_verdict_get_platform (const TeesqlVerdict *self); /* SHA-256 of the PPID */
+/* (nullable): verifiers that could not be asked, and why */
+const char *teesql_verdict_get_skipped (const TeesqlVerdict *self);
 gint64 teesql_verdict_get_valid_until (const TeesqlVerdict *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlVerdict, teesql_verdict_unref)

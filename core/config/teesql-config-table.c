@@ -95,6 +95,9 @@ static const TeesqlOption options[] = {
     "Module that makes it. Without it the NAME of the group." },
   { "verifier:", "plugin", BOTH, TEESQL_OPTION_INSTANCE, RESTART | DIGEST, 0, 0, NULL, NULL,
     "Module that makes it. Without it the NAME of the group." },
+  { "verifier:", "when-unavailable", BOTH, TEESQL_OPTION_WORD, RESTART | DIGEST, 0, 0, "refuse|skip", "refuse",
+    "What it means for a peer that this verifier cannot be asked. With `skip` the others judge alone; that is logged, and shown in "
+    "status." },
   { "storage:", "plugin", DAEMON, TEESQL_OPTION_INSTANCE, RESTART | DIGEST, 0, 0, NULL, NULL,
     "Module that makes it. Without it the NAME of the group." },
 
@@ -287,7 +290,6 @@ static const TeesqlOption options[] = {
 static const TeesqlOptionLater later[] = {
   { "volume", NULL, "the data volume is not in this version yet" },
   { "dbus", NULL, "D-Bus is not in this version yet" },
-  { "verifier:", "when-unavailable", "in this version a verifier that cannot be asked always refuses" },
   { "http", "attestation-share", "/attestation is not in this version yet" },
 };
 

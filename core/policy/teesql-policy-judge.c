@@ -67,6 +67,15 @@ is_listed (const TeesqlPin *pin, TeesqlPinKind kind, const char *value)
   return FALSE;
 }
 
+/* A log that is there and lacks an entry was made so; what no verifier learnt says nothing about the peer. */
+static TeesqlFinding *
+absent_value (const TeesqlPinRule *rule)
+{
+  if (rule->from_log)
+    return teesql_finding_new (rule->reason, "%s is not known, and %s lists what is accepted", rule->label, rule->key);
+  return teesql_finding_new ("claim-absent", "%s is not learnt by the verifier, and %s lists what is accepted", rule->label, rule->key);
+}
+
 static TeesqlFinding *
 check_pin (const TeesqlPolicy *self, const TeesqlSubject *subject, TeesqlPinKind kind)
 {
@@ -79,7 +88,7 @@ check_pin (const TeesqlPolicy *self, const TeesqlSubject *subject, TeesqlPinKind
     return NULL;
   value = value_of (subject, kind);
   if (value == NULL || value[0] == '\0')
-    return teesql_finding_new (rule->reason, "%s is not known, and %s lists what is accepted", rule->label, rule->key);
+    return absent_value (rule);
   if (is_listed (pin, kind, value))
     return NULL;
   shown = short_form (value);
@@ -179,7 +188,7 @@ check_evaluation (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64
     return;
   if (!teesql_claims_get_number (subject->claims, TEESQL_NUMBER_TCB_EVALUATION, &number))
     g_ptr_array_add (findings,
-                     teesql_finding_new ("tcb-evaluation-too-low",
+                     teesql_finding_new ("claim-absent",
                                          "the collateral's evaluation number is not known, min-tcb-evaluation is %" G_GINT64_FORMAT,
                                          self->min_tcb_evaluation));
   else if (number < self->min_tcb_evaluation)
@@ -195,8 +204,8 @@ check_collateral_age (const TeesqlPolicy *self, const TeesqlSubject *subject, gi
   gint64 issued_at = 0;
 
   if (!teesql_claims_get_number (subject->claims, TEESQL_NUMBER_ISSUED_AT, &issued_at))
-    g_ptr_array_add (findings, teesql_finding_new ("collateral-too-old",
-                                                   "when the collateral was issued is not known, max-collateral-age cannot be kept"));
+    g_ptr_array_add (findings,
+                     teesql_finding_new ("claim-absent", "when the collateral was issued is not known, max-collateral-age cannot be kept"));
   else if (now_unix - issued_at > self->max_collateral_age_s)
     g_ptr_array_add (findings, teesql_finding_new ("collateral-too-old",
                                                    "the collateral was issued %" G_GINT64_FORMAT

@@ -75,6 +75,7 @@ static const char *const counter_names[TEESQL_N_COUNTERS] = {
   [TEESQL_COUNTER_WAL_GAPS] = "wal_gaps",
   [TEESQL_COUNTER_STORAGE_RETRIES] = "storage_retries",
   [TEESQL_COUNTER_STORAGE_RESTARTS] = "storage_restarts",
+  [TEESQL_COUNTER_VERIFIER_DISAGREEMENTS] = "verifier_disagreements",
 };
 
 static const char *const gauge_names[TEESQL_N_GAUGES] = {

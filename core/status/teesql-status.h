@@ -54,6 +54,7 @@ typedef enum {
   TEESQL_COUNTER_WAL_GAPS,
   TEESQL_COUNTER_STORAGE_RETRIES,
   TEESQL_COUNTER_STORAGE_RESTARTS, /* of a storage host */
+  TEESQL_COUNTER_VERIFIER_DISAGREEMENTS, /* one accepted what another refused */
   TEESQL_N_COUNTERS
 } TeesqlCounter;
 

@@ -258,6 +258,110 @@ test_disagreement (World *self, gconstpointer data)
   world_assert_refused (self, leaf, "collateral-fetch");
 }
 
+static guint64
+n_disagreements (World *self)
+{
+  return teesql_status_get_counter (self->status, TEESQL_COUNTER_VERIFIER_DISAGREEMENTS);
+}
+
+static void
+test_disagreement_is_counted (World *self, gconstpointer data)
+{
+  g_autoptr (GBytes) leaf = world_leaf (self);
+
+  world_begin (self, 2);
+  set_verifier (self->second, FAKE_ERROR, TEESQL_ERROR_REFUSED, "token-measurement");
+  world_assert_refused (self, leaf, "token-measurement");
+  g_assert_cmpuint (n_disagreements (self), ==, 1);
+  /* one that cannot tell has no opinion */
+  set_verifier (self->verifier, FAKE_ERROR, TEESQL_ERROR_PERMISSION, "ita-permission");
+  world_assert_refused (self, leaf, "token-measurement");
+  set_verifier (self->verifier, FAKE_ERROR, TEESQL_ERROR_REFUSED, "quote-signature");
+  world_assert_refused (self, leaf, "quote-signature");
+  g_assert_cmpuint (n_disagreements (self), ==, 1);
+  /* policy takes the evidence by the word of one of them only */
+  self->verifier->mode = FAKE_OK;
+  self->second->mode = FAKE_OK;
+  self->second->status = TEESQL_TCB_STATUS_OUT_OF_DATE;
+  world_assert_refused (self, leaf, "tcb-status-not-accepted");
+  g_assert_cmpuint (n_disagreements (self), ==, 2);
+}
+
+static void
+begin_with_skip (World *self)
+{
+  g_clear_pointer (&self->config, teesql_config_unref);
+  self->config = world_config (WORLD_POLICY_PINNED "[verifier:two]\nwhen-unavailable = skip\n", "");
+  world_begin (self, 2);
+}
+
+static void
+test_skip (World *self, gconstpointer data)
+{
+  g_autoptr (GBytes) leaf = world_leaf (self);
+  g_autoptr (TeesqlVerdict) verdict = NULL;
+  g_autofree char *status = NULL;
+  g_autofree char *reason = NULL;
+
+  begin_with_skip (self);
+  status = world_status (self);
+  g_assert_nonnull (strstr (status, "verifier-skip"));
+  set_verifier (self->second, FAKE_ERROR, TEESQL_ERROR_UNAVAILABLE, "ita-unreachable");
+  verdict = world_judge (self, leaf);
+  g_assert_true (teesql_verdict_is_accepted (verdict));
+  g_assert_cmpstr (teesql_verdict_get_skipped (verdict), ==, "two (ita-unreachable)");
+  g_assert_cmpint (teesql_status_get_health (self->status, &reason), ==, TEESQL_HEALTH_DEGRADED);
+  g_assert_cmpstr (reason, ==, "verifier-skipped");
+  /* asked again soon, and then its refusal counts */
+  world_advance (self, 61);
+  set_verifier (self->second, FAKE_ERROR, TEESQL_ERROR_REFUSED, "token-debug");
+  world_assert_refused (self, leaf, "token-debug");
+}
+
+static void
+test_skip_has_bounds (World *self, gconstpointer data)
+{
+  g_autoptr (GBytes) leaf = world_leaf (self);
+
+  begin_with_skip (self);
+  set_verifier (self->second, FAKE_ERROR, TEESQL_ERROR_PERMISSION, "ita-permission");
+  world_assert_refused (self, leaf, "ita-permission");
+  set_verifier (self->second, FAKE_ERROR, TEESQL_ERROR_MALFORMED, "token-form");
+  world_assert_refused (self, leaf, "token-form");
+  /* only the one that is named */
+  self->second->mode = FAKE_OK;
+  set_verifier (self->verifier, FAKE_ERROR, TEESQL_ERROR_UNAVAILABLE, "collateral-unreachable");
+  world_assert_refused (self, leaf, "collateral-unreachable");
+  /* somebody must have looked */
+  set_verifier (self->second, FAKE_ERROR, TEESQL_ERROR_UNAVAILABLE, "ita-unreachable");
+  world_assert_refused (self, leaf, "collateral-unreachable");
+}
+
+static void
+test_skip_of_silence (World *self, gconstpointer data)
+{
+  g_autoptr (GBytes) leaf = world_leaf (self);
+  g_autoptr (TeesqlVerdict) verdict = NULL;
+
+  begin_with_skip (self);
+  self->second->mode = FAKE_HOLD;
+  verdict = world_judge (self, leaf);
+  g_assert_cmpstr (teesql_verdict_get_skipped (verdict), ==, "two (verify-timeout)");
+}
+
+static void
+test_second_attempt (World *self, gconstpointer data)
+{
+  g_autoptr (GBytes) leaf = world_leaf (self);
+  guint before = 0;
+
+  world_begin (self, 1);
+  before = self->verifier->n_calls;
+  set_verifier (self->verifier, FAKE_ERROR, TEESQL_ERROR_REFUSED, "quote-signature");
+  world_assert_refused (self, leaf, "quote-signature");
+  g_assert_cmpuint (self->verifier->n_calls - before, ==, 1);
+}
+
 static void
 test_refusal_does_not_wait (World *self, gconstpointer data)
 {
@@ -549,6 +653,11 @@ main (int argc, char **argv)
   ADD ("a-verifier-that-cannot-tell-refuses", test_unavailable);
   ADD ("a-broken-verifier-refuses", test_broken_verifier);
   ADD ("a-refusal-always-wins", test_disagreement);
+  ADD ("a-disagreement-is-counted", test_disagreement_is_counted);
+  ADD ("one-that-is-away-may-be-passed-over-where-that-is-written", test_skip);
+  ADD ("nothing-else-is-passed-over", test_skip_has_bounds);
+  ADD ("silence-is-passed-over-before-the-deadline", test_skip_of_silence);
+  ADD ("a-refusal-is-not-asked-twice", test_second_attempt);
   ADD ("a-refusal-does-not-wait-for-the-others", test_refusal_does_not_wait);
   ADD ("a-late-answer-changes-nothing", test_late_answer_after_refusal);
   ADD ("has-a-deadline", test_deadline);

@@ -17,8 +17,8 @@ TeesqlConfig *
 world_config (const char *policy, const char *identity)
 {
   g_autofree char *text =
-      g_strdup_printf ("[teesql]\nnode = n1\n[identity]\nsource = self\n%s\n[attester:dstack]\nendpoint = auto\n"
-                       "[verifier:dcap]\ntrusted-root = intel\n[policy:server]\n%s\n[connect]\nconnect-timeout = 500ms\n",
+      g_strdup_printf ("[teesql]\nnode = n1\nverifiers = one;two\n[identity]\nsource = self\n%s\n[attester:dstack]\nendpoint = auto\n"
+                       "[verifier:one]\ntrusted-root = intel\n[policy:server]\n%s\n[connect]\nconnect-timeout = 500ms\n",
                        identity, policy);
   g_autoptr (GError) error = NULL;
   TeesqlConfig *config = teesql_config_load_text (TEESQL_CONFIG_CLIENT, "teesql.conf", text, strlen (text), &error);

@@ -96,8 +96,6 @@ test_later (void)
   refused (BASE "[volume]\ndevice = /dev/x\n", "teesqld.conf:3: [volume]: unknown group\nhint: the data volume is not in this version yet");
   refused (BASE "[http]\nattestation-share = 1s\n",
            "teesqld.conf:4: [http] attestation-share: unknown key\nhint: /attestation is not in this version yet");
-  refused (BASE "[verifier:dcap]\nwhen-unavailable = skip\n", "teesqld.conf:4: [verifier:dcap] when-unavailable: unknown key\n"
-                                                              "hint: in this version a verifier that cannot be asked always refuses");
   refused (BASE "[proxy]\nkernel-tls = auto\n", "teesqld.conf:4: [proxy] kernel-tls: “auto” is not what stands here, expected none");
 }
 
