@@ -111,6 +111,36 @@ add_chain (JsonBuilder *builder, const GPtrArray *chain)
   json_builder_end_array (builder);
 }
 
+/* What a restore from a recovery key alone rests upon: the operator compares it with one that was written down (docs/backup.md). It is
+ * that of the key at hand, whatever the record says. */
+static char *
+dup_check_value (const TeesqlCliRestore *self, guint32 epoch)
+{
+  guint8 check[8];
+
+  return teesql_epoch_keys_check_value (self->repository->keys, epoch, check, NULL) ? teesql_hex_encode (check, sizeof check) : NULL;
+}
+
+static void
+add_key_checks (JsonBuilder *builder, const TeesqlCliRestore *self, const TeesqlCatalogRecord *record)
+{
+  json_builder_set_member_name (builder, "key_checks");
+  json_builder_begin_array (builder);
+  for (guint i = 0; i < record->epochs->len; i++)
+    {
+      guint32 epoch = g_array_index (record->epochs, TeesqlEpochEntry, i).epoch;
+      g_autofree char *check = dup_check_value (self, epoch);
+
+      if (check == NULL)
+        continue;
+      json_builder_begin_object (builder);
+      add_number (builder, "epoch", epoch);
+      teesql_cli_json_text (builder, "check_value", check);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
+}
+
 static void
 add_recovery (JsonBuilder *builder, const TeesqlCliRestore *self)
 {
@@ -126,6 +156,7 @@ static void
 print_json (const TeesqlCliRestore *self)
 {
   g_autoptr (JsonBuilder) builder = teesql_cli_json_new ();
+  g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (self->repository->catalog);
   const TeesqlRestoreReport *report = self->report;
 
   teesql_cli_json_text (builder, "outcome", outcome (self));
@@ -135,6 +166,7 @@ print_json (const TeesqlCliRestore *self)
   teesql_cli_json_text (builder, "storage", self->repository->instance);
   teesql_cli_json_hex (builder, "cluster_id", self->repository->cluster_id, sizeof self->repository->cluster_id);
   teesql_cli_json_text (builder, "lineage", report->head.lineage.text);
+  add_key_checks (builder, self, record);
   add_chain (builder, report->chain);
   teesql_cli_json_text (builder, "target", target_kind (self));
   teesql_cli_json_text (builder, "target_value", report->target_text);
@@ -179,11 +211,25 @@ print_positions (const TeesqlRestoreReport *report)
 }
 
 static void
+print_key_checks (const TeesqlCliRestore *self, const TeesqlCatalogRecord *record)
+{
+  for (guint i = 0; i < record->epochs->len; i++)
+    {
+      guint32 epoch = g_array_index (record->epochs, TeesqlEpochEntry, i).epoch;
+      g_autofree char *check = dup_check_value (self, epoch);
+
+      g_print ("key epoch %u: check value %s\n", epoch, check != NULL ? check : "unknown, its key is not at hand");
+    }
+}
+
+static void
 print_plan (const TeesqlCliRestore *self)
 {
+  g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (self->repository->catalog);
   const TeesqlRestoreReport *report = self->report;
 
   print_positions (report);
+  print_key_checks (self, record);
   for (guint i = 0; i < report->chain->len; i++)
     {
       const TeesqlBackup *backup = report->chain->pdata[i];
