@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """House rules that a machine can check: floors, sizes, formatting, calls that foreign bytes must not meet. Prints TAP."""
 
+import glob
 import os
 import re
 import shutil
@@ -141,12 +142,27 @@ def reasons():
             yield f"{path}: the reason {reason} is on no page of docs/"
 
 
+def cited_tests():
+    """docs/security.md names tests: they are there, and so are the files that it names."""
+    tests = "".join(read(f) for f in subprocess.run(["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "tests", "plugins"], capture_output=True,
+                                                    text=True, check=True).stdout.split() if f.endswith((".c", ".py")) and os.path.exists(os.path.join(ROOT, f)))
+    for row in re.findall(r"^\| SR-.*$", read("docs/security.md"), re.M):
+        number, _, places, cited = [cell.strip() for cell in row.strip("|").split("|")]
+        for title in re.findall(r'"([^"]+)"', cited) + [path.rsplit("/", 1)[1] for path in re.findall(r"`(/[^`]+)`", cited)]:
+            if title not in tests:
+                yield f"docs/security.md, {number}: there is no test “{title}”"
+        for place in re.findall(r"`([a-z]+/[^`]*)`", places + cited):
+            if not glob.glob(os.path.join(ROOT, place)):
+                yield f"docs/security.md, {number}: there is no {place}"
+
+
 CHECKS = [
     ("nothing includes upward or sideways", floors), ("plugins include sdk and base only", plugin_includes),
     ("pure areas touch no sockets, clocks or loops", purity), (f"no file is past {MAX_FILE} lines", file_sizes),
     (f"no function is past {MAX_FUNCTION} lines", function_sizes), ("foreign bytes meet no raw memory calls", raw_calls),
     ("tests wait for conditions, not for time", sleeps), ("nothing is marked unfinished", unfinished),
     ("the layout is that of .clang-format", formatting), ("every reason is in the documentation", reasons),
+    ("the tests and places that docs/security.md names are there", cited_tests),
 ]
 
 
