@@ -1,0 +1,200 @@
+"""A Trust Authority for tests and the quickstart: its own keys, real shapes of tokens, and a tongue that lies when it is told to.
+
+As a program: authority.py [--port N] prints `{"ready":true,"url":"http://127.0.0.1:N"}` and serves until it is ended."""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import http.server
+import json
+import sys
+import threading
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+
+# in the TD report of version 1.0, which that of 1.5 begins with
+FIELDS = {"tdx_tee_tcb_svn": (0, 16), "tdx_mrseam": (16, 48), "tdx_mrsignerseam": (64, 48), "tdx_seam_attributes": (112, 8),
+          "tdx_td_attributes": (120, 8), "tdx_xfam": (128, 8), "tdx_mrtd": (136, 48), "tdx_mrconfigid": (184, 48), "tdx_mrowner": (232, 48),
+          "tdx_mrownerconfig": (280, 48), "tdx_rtmr0": (328, 48), "tdx_rtmr1": (376, 48), "tdx_rtmr2": (424, 48), "tdx_rtmr3": (472, 48),
+          "tdx_report_data": (520, 64)}
+API_KEY = "test-key-of-the-authority"
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def number(value):
+    return base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def body_of(quote):
+    return quote[48:] if quote[:2] == b"\x04\x00" else quote[54:]
+
+
+def claims_about(quote):
+    body = body_of(quote)
+    claims = {name: body[start:start + size].hex() for name, (start, size) in FIELDS.items()}
+    attributes = int.from_bytes(body[120:128], "little")
+    claims.update({"attester_type": "TDX", "attester_tcb_status": "UpToDate", "attester_tcb_date": "2025-08-13T00:00:00Z", "dbgstat": "disabled",
+                   "tdx_seamsvn": body[1] * 256 + body[0], "tdx_is_debuggable": bool(attributes & 1), "tdx_td_attributes_debug": bool(attributes & 1),
+                   "tdx_td_attributes_septve_disable": bool(attributes >> 28 & 1), "tdx_is_migratable": bool(attributes >> 29 & 1)})
+    return claims
+
+
+class Key:
+    """A signing key with its chain."""
+
+    def __init__(self, kid, chain):
+        self.kid = kid
+        self.private = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+        self.certificates = [chain.leaf(self.private)] + chain.certificates
+
+    def jwk(self):
+        numbers = self.private.public_key().public_numbers()
+        return {"kty": "RSA", "kid": self.kid, "alg": "PS384", "n": number(numbers.n), "e": number(numbers.e),
+                "x5c": [base64.b64encode(c.public_bytes(serialization.Encoding.DER)).decode() for c in self.certificates]}
+
+    def sign(self, text, alg):
+        if alg.startswith("HS"):
+            pem = self.private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+            return hmac.new(pem, text, hashlib.sha256).digest()
+        if alg == "RS256":
+            return self.private.sign(text, padding.PKCS1v15(), hashes.SHA256())
+        return self.private.sign(text, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
+
+
+class Chain:
+    def __init__(self):
+        self.root_key, self.ca_key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+        root = self.make("Test Authority Root CA", "Test Authority Root CA", self.root_key, self.root_key, True)
+        ca = self.make("Test Authority Signing CA", "Test Authority Root CA", self.ca_key, self.root_key, True)
+        self.certificates = [ca, root]
+
+    @staticmethod
+    def make(subject, issuer, key, signer, is_ca):
+        def name(text):
+            return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+        builder = x509.CertificateBuilder().subject_name(name(subject)).issuer_name(name(issuer)).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(datetime.datetime(2024, 1, 1)).not_valid_after(datetime.datetime(2044, 1, 1))
+        return builder.add_extension(x509.BasicConstraints(is_ca, None), True).sign(signer, hashes.SHA256())
+
+    def leaf(self, key):
+        return self.make("Test Token Signing", "Test Authority Signing CA", key, self.ca_key, False)
+
+
+class Authority:
+    """Attributes may be changed while it runs. @lie: function (header, claims, tdx) that changes them in place."""
+
+    def __init__(self, port=0, at=None):
+        self.at = at  # Unix seconds, else the clock
+        self.chain = Chain()
+        self.keys = [Key("key-0", self.chain)]
+        self.signer = self.keys[0]
+        self.reset()
+        authority = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def do_GET(self):
+                authority.handle(self)
+
+            do_POST = do_GET
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # a client that hangs up in the middle is no news
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def reset(self):
+        self.lie, self.finish, self.version, self.attest_answers, self.n_attest, self.n_keys = None, None, "2.0.0", [], 0, 0
+        self.raw_payload, self.rotate_after_fetch, self.mood = None, None, None
+        self.signer = self.keys[0]
+        self.released = threading.Event()
+
+    def close(self):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def new_key(self, kid, known):
+        key = Key(kid, self.chain)
+        if known:
+            self.keys.append(key)
+        return key
+
+    def token(self, quote):
+        now = int(self.at if self.at is not None else time.time())
+        header = {"alg": "PS384", "kid": self.signer.kid, "typ": "JWT", "jku": self.url + "/certs"}
+        tdx = claims_about(quote)
+        claims = {"ver": self.version, "iss": self.url, "iat": now, "nbf": now, "exp": now + 300, "jti": "00000000-0000-4000-8000-000000000001",
+                  "intuse": "generic", "policy_ids_matched": None, "policy_ids_unmatched": None, "policy_defined_claims": None}
+        if self.version.startswith("2"):
+            claims["tdx"] = tdx
+        if self.lie:
+            self.lie(header, claims, tdx)
+        if not self.version.startswith("2"):
+            claims.update(tdx)
+        payload = json.dumps(claims, separators=(",", ":"))
+        if self.raw_payload:
+            payload = self.raw_payload(payload)
+        text = base64url(json.dumps(header).encode()) + "." + base64url(payload.encode())
+        token = text + "." + base64url(self.signer.sign(text.encode(), header.get("alg", "PS384")))
+        return self.finish(token) if self.finish else token
+
+    def key_set(self):
+        self.n_keys += 1
+        answer = {"keys": [key.jwk() for key in self.keys]}
+        if self.rotate_after_fetch:
+            self.keys, self.rotate_after_fetch = self.keys + [self.rotate_after_fetch], None
+        return answer
+
+    def handle(self, request):
+        length = int(request.headers.get("Content-Length") or 0)
+        body = request.rfile.read(length)
+        if request.path == "/certs":
+            return self.answer(request, 200, json.dumps(self.key_set()).encode())
+        self.n_attest += 1
+        mood = self.attest_answers.pop(0) if self.attest_answers else self.mood
+        if mood == "hang":
+            self.released.wait(60)
+            request.close_connection = True
+            return None
+        if mood is not None:
+            return self.answer(request, *mood)
+        if request.path != "/appraisal/v2/attest" or request.headers.get("x-api-key") != API_KEY:
+            return self.answer(request, 401, b'{"error":"no such key"}')
+        quote = base64.b64decode(json.loads(body)["tdx"]["quote"])
+        return self.answer(request, 200, json.dumps({"token": self.token(quote)}).encode())
+
+    @staticmethod
+    def answer(request, status, body, headers=()):
+        request.send_response(status)
+        for name, value in dict(headers).items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+
+def serve(port):
+    authority = Authority(port)
+    print(json.dumps({"ready": True, "url": authority.url}), flush=True)
+    threading.Event().wait()
+
+
+__all__ = ["API_KEY", "Authority"]
+
+if __name__ == "__main__":
+    serve(int(sys.argv[2]) if sys.argv[1:2] == ["--port"] else 0)

@@ -1,0 +1,314 @@
+#!/usr/bin/env python3
+"""A Trust Authority that lies, one point at a time, and one that is away, slow or somebody else. Each lie is refused for its own reason."""
+
+import hashlib
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from harness import forge, pgclient, tap  # noqa: E402
+from harness.authority import API_KEY, Authority  # noqa: E402
+from harness.processes import PLUGINS, SOURCE, TEESQL, run, wait_for  # noqa: E402
+from harness.tap import case, contains, equal  # noqa: E402
+from harness.world import World  # noqa: E402
+
+VECTORS = os.environ.get("TEESQL_VECTORS") or os.path.join(SOURCE, "..", "shared", "vectors")
+HTML = (200, b"<html><body>Welcome</body></html>", {"Content-Type": "text/html"})
+REDIRECT = (302, b"", {"Location": "https://evil.example/appraisal/v2/attest"})
+LIMIT = (429, b"", {"Retry-After": "30"})
+TROUBLE = (503, b"<html>front end</html>", {})
+
+
+class Scene:
+    """A world whose verifier beside dcap is our authority."""
+
+    def __init__(self):
+        self.authority = Authority()
+        self.world = World(start=False)
+        self.key = self.world.write("ita-key", API_KEY)
+        attestation = bytes.fromhex(self.world.client.call("Attest", report_data="5a" * 64)["attestation"])
+        self.attestation = os.path.join(self.world.dir, "evidence.bin")
+        with open(self.attestation, "wb") as f:
+            f.write(attestation)
+
+    def ita(self, **more):
+        return {"base-url": self.authority.url, "jwks-url": self.authority.url + "/certs", "api-key": f"file:{self.key}",
+                "trusted-root": self.world.root, "timeout": "3s", **{k.replace("_", "-"): v for k, v in more.items()}}
+
+    def config(self, name="tool", verifiers="ita", **more):
+        groups = {"teesql": {"verifiers": verifiers, "plugin-path": PLUGINS}}
+        if "ita" in verifiers:
+            groups["verifier:ita"] = self.ita(**more)
+        if "dcap" in verifiers:
+            groups["verifier:dcap"] = self.world.verifier(name)
+        return self.world.write(f"{name}.conf", World.keyfile(groups, {}))
+
+    def verify(self, *arguments, config=None, file=None):
+        result = run([TEESQL, "--json", "--config", config or self.config(), "verify", "quote", file or self.attestation, *arguments], check=False)
+        return result.returncode, json.loads(result.stdout) if result.stdout.strip() else {}, result.stderr
+
+    def daemon(self, **more):
+        self.world.overrides = {"teesql": {"verifiers": "dcap;ita"}, "verifier:ita": self.ita(**more)}
+        if self.world.daemon and self.world.daemon.alive():
+            self.world.daemon.stop()
+        self.world.daemon_config = self.world.write_daemon_config()
+        self.world.start_daemon()
+
+    def close(self):
+        self.authority.close()
+        self.world.close()
+
+
+def reason_of(scene, reason, **more):
+    code, answer, errors = scene.verify(config=scene.config(**more))
+    equal((code, answer.get("reason")), (1, reason), str(answer) + errors)
+
+
+def lie(title, reason, change, **more):
+    @case(f"SR-10: {title}: {reason}")
+    def _(s):
+        s.authority.reset()
+        change(s.authority)
+        reason_of(s, reason, **more)
+        s.authority.reset()
+
+
+def header(**changes):
+    def change(authority):
+        authority.lie = lambda h, c, t: h.update(changes)
+    return change
+
+
+def claims(**changes):
+    def change(authority):
+        authority.lie = lambda h, c, t: c.update({k: v(c) if callable(v) else v for k, v in changes.items()})
+    return change
+
+
+def about(**changes):
+    def change(authority):
+        authority.lie = lambda h, c, t: t.update({k: v(t) if callable(v) else v for k, v in changes.items()})
+    return change
+
+
+def without(name):
+    def change(authority):
+        authority.lie = lambda h, c, t: (c.pop(name, None), t.pop(name, None))
+    return change
+
+
+def flipped(name):
+    return lambda t: ("0" if t[name][0] != "0" else "1") + t[name][1:]
+
+
+def finished(function):
+    def change(authority):
+        authority.finish = function
+    return change
+
+
+def payload(function):
+    def change(authority):
+        authority.raw_payload = function
+    return change
+
+
+def stranger(kid):
+    def change(authority):
+        authority.signer = authority.new_key(kid, False)
+    return change
+
+
+@case("the honest token is taken, in both layouts, so the refusals below mean something")
+def _(s):
+    for version in ("2.0.0", "1.0.0"):
+        s.authority.reset()
+        s.authority.version = version
+        code, answer, errors = s.verify()
+        equal((code, answer.get("verified"), answer.get("tcb_status")), (0, True, "UpToDate"), str(answer) + errors)
+
+
+lie("another algorithm", "token-alg", header(alg="ES256"))
+lie("RS256, which nobody allowed", "token-alg", header(alg="RS256"))
+lie("no algorithm", "token-alg-none", header(alg="none"))
+lie("HS256 keyed with the public key", "token-alg-hmac", header(alg="HS256"))
+lie("a foreign jku", "token-jku", header(jku="https://evil.example/certs"))
+lie("x5u", "token-x5u", header(x5u="https://evil.example/chain.pem"))
+lie("jwk", "token-jwk", header(jwk={"kty": "RSA", "n": "AQAB", "e": "AQAB"}))
+lie("a foreign x5c", "token-x5c", header(x5c=["AAAA"]))
+lie("crit", "token-crit", header(crit=["exp"]))
+lie("an unknown kid", "token-kid-unknown", stranger("key-of-nobody"))
+lie("a known kid and another key", "token-signature", stranger("key-0"))
+lie("a claim twice", "token-duplicate-name", payload(lambda text: text.replace('"iss":', '"iss":"x","iss":', 1)))
+lie("a claim twice below", "token-duplicate-name", payload(lambda text: text.replace('"tdx_mrtd":', '"tdx_mrtd":"00","tdx_mrtd":', 1)))
+lie("a measurement of another type", "token-claim-type", about(tdx_mrtd=7))
+lie("a date of another type", "token-claim-type", claims(exp=lambda c: str(c["exp"])))
+lie("truncated base64url", "token-base64url", finished(lambda token: token + "A"))
+lie("padded base64url", "token-base64url", finished(lambda token: token + "="))
+lie("a token of a megabyte", "token-size", finished(lambda token: token + "A" * (1 << 20)))
+lie("expired", "token-expired", claims(iat=lambda c: c["iat"] - 400, exp=lambda c: c["exp"] - 400))
+lie("not yet valid", "token-not-yet-valid", claims(nbf=lambda c: c["nbf"] + 200))
+lie("issued in the future", "token-issued-in-future", claims(iat=lambda c: c["iat"] + 200))
+lie("older than max-token-age", "token-too-old", claims(iat=lambda c: c["iat"] - 60), max_token_age="30s")
+lie("a nonce that we did not send", "token-nonce", claims(verifier_nonce={"val": "AA==", "iat": "AA==", "signature": "AA=="}))
+lie("another measurement", "token-measurement", about(tdx_mrtd=flipped("tdx_mrtd")))
+lie("another RTMR", "token-measurement", about(tdx_rtmr3=flipped("tdx_rtmr3")))
+lie("other attributes", "token-attributes", about(tdx_td_attributes=flipped("tdx_td_attributes")))
+lie("no debug claim", "token-debug-absent", without("tdx_is_debuggable"))
+lie("debug", "token-debug", about(tdx_is_debuggable=True))
+lie("other report data", "token-report-data", about(tdx_report_data=flipped("tdx_report_data")))
+lie("another issuer", "token-iss", claims(iss="https://portal.trustauthority.intel.com"))
+lie("no issuer", "token-claim-absent", without("iss"))
+lie("a status nobody knows", "token-tcb-status", about(attester_tcb_status="Splendid"))
+lie("a policy that did not match", "token-claim-type", claims(), policy_ids="6a3f0d1e-0000-4000-8000-000000000001")
+lie("keys of another root than the pinned one", "key-root", claims(), pinned_root="ab" * 32)
+
+
+@case("keys that change in mid-flight are looked at once more")
+def _(s):
+    s.authority.reset()
+    fresh = s.authority.new_key("key-1", False)
+    s.authority.rotate_after_fetch = s.authority.signer = fresh
+    code, answer, errors = s.verify()
+    equal((code, s.authority.n_keys), (0, 2), str(answer) + errors)
+    s.authority.reset()
+
+
+@case("away, HTML, a redirect and a rate limit are no verdict: exit code 3 and a word of their own")
+def _(s):
+    for mood, reason in ((HTML, "ita-answer"), (REDIRECT, "ita-redirect"), (LIMIT, "ita-throttled"), (TROUBLE, "ita-status"), ("hang", "ita-timeout")):
+        s.authority.reset()
+        s.authority.mood = mood
+        code, answer, errors = s.verify()
+        equal(code, 3, str(answer) + errors)
+        contains(str(answer) + errors, "attest: ", reason)
+        s.authority.released.set()
+    s.authority.reset()
+
+
+@case("Intel's own chain: dcap accepts what a lying authority refuses")
+def _(s):
+    quote = os.path.join(VECTORS, "tdx4-uptodate-a/quote.bin")
+    if not os.path.exists(quote):
+        raise tap.Skip("the shared vectors are not here")
+    at = 1751624191
+    s.authority.reset()
+    s.authority.at = at
+    groups = {"teesql": {"verifiers": "dcap;ita", "plugin-path": PLUGINS},
+              "verifier:dcap": {"collateral-file": os.path.join(VECTORS, "tdx4-uptodate-a/collateral.json"), "cache-directory": "none"},
+              "verifier:ita": {**s.ita(), "trusted-root": "intel"}}
+    config = s.world.write("intel.conf", World.keyfile(groups, {}))
+    try:
+        code, answer, errors = s.verify("--at", str(at), config=config, file=quote)
+        equal((code, answer.get("verified")), (0, True), str(answer) + errors)
+        about(tdx_mrtd=flipped("tdx_mrtd"))(s.authority)
+        code, answer, errors = s.verify("--at", str(at), config=config, file=quote)
+        equal((code, answer.get("reason")), (1, "token-measurement"), str(answer) + errors)
+    finally:
+        s.authority.at = None
+        s.authority.reset()
+
+
+# --- the daemon with both -------------------------------------------------------------------------------------------
+
+
+def own(s, name):
+    """An own certificate each time: verdicts are kept per certificate."""
+    key = forge.new_key()
+    bound = hashlib.sha512(b"ratls-cert:" + forge.spki(key)).hexdigest()
+    attestation = bytes.fromhex(s.world.client.call("Attest", report_data=bound)["attestation"])
+    return forge.self_signed(s.world.dir, name, [(forge.ATTESTATION, forge.octet_string(attestation))], key)
+
+
+def refusal(s, name):
+    client = pgclient.Client(s.world.port).start_tls(own(s, name))
+    try:
+        client.login("teesql_readwrite", s.world.secrets["teesql_readwrite"])
+    except pgclient.ServerError as error:
+        contains(error.fields["M"], "client attestation refused: ")
+        return error.fields["M"]
+    raise AssertionError("the client was let in")
+
+
+def welcome(s, name):
+    equal(pgclient.attested(s.world, certificate=own(s, name)).query("select 1"), [["1"]])
+
+
+@case("both verifiers accept: the client is let in, and everything is tainted")
+def _(s):
+    s.authority.reset()
+    s.daemon()
+    welcome(s, "both")
+    contains(json.dumps(s.world.http("/health")[1]), "trust authority http://127.0.0.1")
+
+
+@case("one that refuses what the other accepts: refused, and the log names the disagreement with both opinions")
+def _(s):
+    about(tdx_rtmr0=flipped("tdx_rtmr0"))(s.authority)
+    contains(refusal(s, "disagree"), "tdx_rtmr0")
+    log = s.world.daemon.log()
+    contains(log, "verifiers disagree: dcap accepts, ita refuses (token-measurement: ")
+    equal(API_KEY in log, False)
+    s.authority.reset()
+
+
+@case("one trouble is asked again, within the connection's deadline")
+def _(s):
+    s.authority.reset()
+    s.authority.attest_answers = [TROUBLE]
+    welcome(s, "again")
+    equal(s.authority.n_attest, 2)
+
+
+@case("away, HTML, redirected: refused, those who are in are not disturbed, and health says so")
+def _(s):
+    s.authority.reset()
+    inside = pgclient.attested(s.world, certificate=own(s, "inside"))
+    for mood, reason in ((HTML, "ita-answer"), (REDIRECT, "ita-redirect"), ("hang", "ita-timeout")):
+        s.authority.mood = mood
+        contains(refusal(s, "away"), reason)
+        contains(json.dumps(s.world.http("/health")[1]), reason)
+        equal(inside.query("select 2"), [["2"]])
+        s.authority.released.set()
+        s.authority.reset()
+    welcome(s, "back")
+    equal(s.world.http("/health")[1]["status"] != "failed", True)
+
+
+@case("when-unavailable = skip is said, and peers are judged by the other one")
+def _(s):
+    s.authority.reset()
+    s.daemon(when_unavailable="skip")
+    contains(s.world.daemon.log(), "when-unavailable = skip")
+    s.authority.mood = HTML
+    welcome(s, "skipped")
+    contains(s.world.daemon.log(), "verified without ita (ita-answer)")
+    contains(json.dumps(s.world.http("/health")[1]), "verifier-skipped")
+    # a refusal is never skipped
+    s.authority.reset()
+    about(tdx_is_debuggable=True)(s.authority)
+    contains(refusal(s, "not-skipped"), "debug")
+    s.authority.reset()
+
+
+@case("SR-7: Intel's root beside an authority that is not Intel's is refused at start")
+def _(s):
+    s.world.daemon.stop()
+    overrides = {**s.world.overrides, "verifier:dcap": {"trusted-root": "intel"}}
+    s.world.daemon_config = s.world.write_daemon_config(overrides)
+    s.world.start_daemon(ready=False)
+    wait_for(lambda: not s.world.daemon.alive(), "the end of a daemon with mixed roots")
+    contains(s.world.daemon.log(), "beside a verifier on Intel's root")
+
+
+def main():
+    scene = Scene()
+    try:
+        return tap.run(scene)
+    finally:
+        scene.close()
+
+
+if __name__ == "__main__":
+    sys.exit(1 if main() else 0)
