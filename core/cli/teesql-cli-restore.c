@@ -156,6 +156,8 @@ work (gpointer user_data, GCancellable *cancellable, GError **error)
   options.catalog = self->repository->catalog;
   options.known_lsn = self->known;
   options.bin_directory = bin_directory (self);
+  if (self->threads == 0 && !teesql_config_is_auto (self->repository->config, "backup", "threads"))
+    options.threads = (guint) teesql_config_get_integer (self->repository->config, "backup", "threads");
   if (!run_restore (self, &options, cancellable, error))
     return FALSE;
   if (self->dry_run || self->verify_only)
