@@ -1,5 +1,6 @@
 #include "file-root.h"
 
+#include "file-durable.h"
 #include "file-name.h"
 #include "file-sweep.h"
 
@@ -18,6 +19,7 @@ struct _FileRoot
   gatomicrefcount refs;
   char *path;
   int fd;
+  FileDurable *durable;
   int no_openat2; /* atomic: the kernel or a filter does not have it */
   int force_named;
 
@@ -59,6 +61,7 @@ file_root_open (const char *path, GError **error)
   g_mutex_init (&self->lock);
   self->path = g_strdup (path);
   self->fd = fd;
+  self->durable = file_durable_new ();
   self->work_fd = -1;
   return self;
 }
@@ -77,6 +80,7 @@ file_root_unref (FileRoot *self)
     return;
   file_fd_clear (&self->fd);
   file_fd_clear (&self->work_fd);
+  file_durable_free (self->durable);
   g_mutex_clear (&self->lock);
   g_free (self->path);
   g_free (self);
@@ -182,25 +186,32 @@ file_root_open_parent (FileRoot *self, const char *path, gboolean create)
   return file_root_open_at (self, folder, O_RDONLY | O_DIRECTORY);
 }
 
+/* What stands in @folder, and then @folder itself unless that is done. %FALSE with errno */
+static gboolean
+sync_folder (FileRoot *self, const char *folder)
+{
+  g_auto (FileFd) fd = file_root_open_at (self, folder, O_RDONLY | O_DIRECTORY);
+  g_autofree char *above = NULL;
+
+  /* gone: somebody has removed the object since, and that is what lasts */
+  if (fd < 0 ? errno != ENOENT : fsync (fd) != 0)
+    return FALSE;
+  if (folder[0] == '\0' || (fd >= 0 && file_durable_knows (self->durable, folder, fd)))
+    return TRUE;
+  above = dup_folder (folder);
+  if (!sync_folder (self, above))
+    return FALSE;
+  if (fd >= 0)
+    file_durable_add (self->durable, folder, g_steal_fd (&fd));
+  return TRUE;
+}
+
 gboolean
 file_root_sync_parents (FileRoot *self, const char *path)
 {
   g_autofree char *folder = dup_folder (path);
 
-  while (TRUE)
-    {
-      g_auto (FileFd) fd = file_root_open_at (self, folder, O_RDONLY | O_DIRECTORY);
-      char *above = NULL;
-
-      /* gone: somebody has removed the object since, and that is what lasts */
-      if (fd < 0 ? errno != ENOENT : fsync (fd) != 0)
-        return FALSE;
-      if (folder[0] == '\0')
-        return TRUE;
-      above = dup_folder (folder);
-      g_free (folder);
-      folder = above;
-    }
+  return sync_folder (self, folder);
 }
 
 void

@@ -32,7 +32,8 @@ int file_root_open_at (FileRoot *self, const char *path, int flags) G_GNUC_WARN_
  */
 int file_root_open_parent (FileRoot *self, const char *path, gboolean create) G_GNUC_WARN_UNUSED_RESULT;
 const char *file_root_get_leaf (const char *path);
-/* makes what stands in the folder of @path durable, and every folder above it: another thread may just have made them. %FALSE with errno */
+/* makes what stands in the folder of @path durable, and every folder above it unless we did so before: another thread or process may just
+ * have made them. %FALSE with errno */
 gboolean file_root_sync_parents (FileRoot *self, const char *path) G_GNUC_WARN_UNUSED_RESULT;
 /* takes away the folders of @path that are empty now */
 void file_root_prune_parents (FileRoot *self, const char *path);

@@ -1,4 +1,6 @@
+#include "file-durable.h"
 #include "file-name.h"
+#include "file-root.h"
 #include "file-sweep.h"
 #include "test-world.h"
 
@@ -383,6 +385,29 @@ test_sweep (void)
   world_end (&world);
 }
 
+/* A folder that was made again under the same name has a name that may not be durable. */
+static void
+test_durable_folders (void)
+{
+  g_autoptr (FileDurable) durable = file_durable_new ();
+  g_autofree char *folder = g_dir_make_tmp ("teesql-durable-XXXXXX", NULL);
+  g_auto (FileFd) other = open ("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_auto (FileFd) fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_auto (FileFd) again = -1;
+
+  g_assert_false (file_durable_knows (durable, "a/b", fd));
+  file_durable_add (durable, "a/b", open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  g_assert_true (file_durable_knows (durable, "a/b", fd));
+  g_assert_false (file_durable_knows (durable, "a/b", other));
+  g_assert_false (file_durable_knows (durable, "a", fd));
+  file_fd_clear (&fd);
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+  g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
+  again = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  g_assert_false (file_durable_knows (durable, "a/b", again));
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 static void
 test_configuration (void)
 {
@@ -433,6 +458,7 @@ main (int argc, char **argv)
   g_test_add_func ("/file/objects/links-are-not-followed", test_links);
   g_test_add_func ("/file/objects/empty-folders-go-and-do-no-harm", test_empty_folders);
   g_test_add_func ("/file/objects/put-survives-folders-that-vanish", test_prune_race);
+  g_test_add_func ("/file/folders/one-that-was-made-again-is-not-known-as-durable", test_durable_folders);
   g_test_add_func ("/file/work/leftovers-are-cleared-at-the-start", test_sweep);
   g_test_add_func ("/file/path/must-be-an-absolute-folder", test_configuration);
   g_test_add_func ("/file/path/is-not-written-by-reading", test_reading_only);
