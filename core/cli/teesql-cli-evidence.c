@@ -1,4 +1,5 @@
 #include "cli/teesql-cli-evidence.h"
+#include "cli/teesql-cli-opinion.h"
 
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
@@ -10,7 +11,10 @@
 TeesqlCliEvidence *
 teesql_cli_evidence_new (void)
 {
-  return g_new0 (TeesqlCliEvidence, 1);
+  TeesqlCliEvidence *self = g_new0 (TeesqlCliEvidence, 1);
+
+  self->opinions = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_cli_opinion_free);
+  return self;
 }
 
 void
@@ -21,6 +25,7 @@ teesql_cli_evidence_free (TeesqlCliEvidence *self)
   g_clear_pointer (&self->claims, teesql_claims_unref);
   g_clear_pointer (&self->log, teesql_log_claims_free);
   g_clear_pointer (&self->policy_findings, g_ptr_array_unref);
+  g_ptr_array_unref (self->opinions);
   g_free (self);
 }
 
@@ -94,28 +99,46 @@ check_attributes (TeesqlCliEvidence *self)
     }
 }
 
-gboolean
-teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, TeesqlEvidence *evidence, gint64 now_unix, GError **error)
+/* Returns: why it could not be asked; %NULL when it has answered, either way */
+static GError *
+ask_one (TeesqlCliEvidence *self, TeesqlVerifier *verifier, const char *name, TeesqlEvidence *evidence, gint64 now_unix)
 {
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TeesqlClaims) claims = ask (verifier, evidence, now_unix, &error);
+  const gboolean could_tell = claims != NULL || !is_no_answer (error);
+
+  g_ptr_array_add (self->opinions, teesql_cli_opinion_new (name, claims, error, could_tell));
+  if (!could_tell)
+    return g_steal_pointer (&error);
+  if (claims == NULL)
+    teesql_cli_evidence_refuse (self, teesql_error_get_reason (error), error->message);
+  else if (self->claims == NULL)
+    self->claims = g_steal_pointer (&claims);
+  return NULL;
+}
+
+gboolean
+teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, const char *const *names, TeesqlEvidence *evidence,
+                            gint64 now_unix, GError **error)
+{
+  g_autoptr (GError) trouble = NULL;
+
   for (guint i = 0; i < verifiers->len; i++)
     {
-      GError *refusal = NULL;
-      g_autoptr (TeesqlClaims) claims = ask (g_ptr_array_index (verifiers, i), evidence, now_unix, &refusal);
+      g_autoptr (GError) one = ask_one (self, g_ptr_array_index (verifiers, i), names[i], evidence, now_unix);
 
-      if (claims == NULL && is_no_answer (refusal))
-        {
-          g_propagate_error (error, refusal);
-          return FALSE;
-        }
-      if (claims == NULL)
-        {
-          g_clear_pointer (&self->claims, teesql_claims_unref);
-          teesql_cli_evidence_refuse (self, teesql_error_get_reason (refusal), refusal->message);
-          g_error_free (refusal);
-          return TRUE;
-        }
-      if (self->claims == NULL)
-        self->claims = g_steal_pointer (&claims);
+      if (one != NULL && trouble == NULL)
+        trouble = g_steal_pointer (&one);
+    }
+  if (self->reason != NULL) /* a refusal wins over one that cannot tell */
+    {
+      g_clear_pointer (&self->claims, teesql_claims_unref);
+      return TRUE;
+    }
+  if (trouble != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&trouble));
+      return FALSE;
     }
   self->verified = TRUE;
   check_attributes (self);
@@ -302,6 +325,7 @@ teesql_cli_evidence_add_members (const TeesqlCliEvidence *self, JsonBuilder *bui
   add_field (self, builder, "ppid", TEESQL_FIELD_PPID);
   add_expiry (self, builder);
   add_policy (self, builder);
+  teesql_cli_opinions_add_json (self->opinions, builder);
 }
 
 /* --- text ---------------------------------------------------------------------------------------------------------- */
@@ -412,4 +436,5 @@ teesql_cli_evidence_print_text (const TeesqlCliEvidence *self)
   if (self->log != NULL)
     print_log (self->log);
   print_policy (self);
+  teesql_cli_opinions_print (self->opinions);
 }

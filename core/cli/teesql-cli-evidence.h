@@ -33,6 +33,7 @@ typedef struct
   TeesqlClaims *claims;
   TeesqlLogClaims *log;
   GPtrArray *policy_findings;
+  GPtrArray *opinions; /* TeesqlCliOpinion */
   int exit_code;
 } TeesqlCliEvidence;
 
@@ -42,11 +43,13 @@ void teesql_cli_evidence_free (TeesqlCliEvidence *self);
 void teesql_cli_evidence_refuse (TeesqlCliEvidence *self, const char *reason, const char *message);
 /**
  * teesql_cli_evidence_verify:
- * @verifiers: (element-type TeesqlVerifier): asked in turn; all must accept
+ * @verifiers: (element-type TeesqlVerifier): asked in turn, also behind a refusal; all must accept
+ * @names: (array zero-terminated=1): of their instances
  *
  * turns the default main context until it is done. A refusal is a result; an error is what kept us from having one.
  */
-gboolean teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, TeesqlEvidence *evidence, gint64 now_unix,
+gboolean teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, const char *const *names,
+                                     TeesqlEvidence *evidence, gint64 now_unix,
                                      GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* @expected: 64 bytes that the report data must be */
 /* @report_data: (nullable): of the envelope around the quote, which must say what the quote says */

@@ -23,6 +23,7 @@ typedef struct
   char *policy;
   char *report_data;
   char *spki;
+  char *verifier;
   gint64 at;
 } Options;
 
@@ -34,6 +35,7 @@ options_clear (Options *self)
   g_free (self->policy);
   g_free (self->report_data);
   g_free (self->spki);
+  g_free (self->verifier);
 }
 
 /* --- a configuration of our own ------------------------------------------------------------------------------------ */
@@ -65,14 +67,15 @@ append_verifier (GString *out, const TeesqlConfig *config, const char *name, con
 {
   g_autofree char *group = g_strconcat ("verifier:", name, NULL);
   g_autofree const char **keys = teesql_config_list_keys (config, group);
+  const gboolean local = g_str_equal (name, "dcap"); /* the files of the command line are for this one */
 
   g_string_append_printf (out, "[%s]\n", group);
   for (guint i = 0; keys[i] != NULL; i++)
-    if (!is_overridden (options, keys[i]))
+    if (!local || !is_overridden (options, keys[i]))
       append_value (out, keys[i], teesql_config_get_raw (config, group, keys[i]));
-  if (options->trusted_root != NULL)
+  if (local && options->trusted_root != NULL)
     append_value (out, "trusted-root", options->trusted_root);
-  if (options->collateral != NULL)
+  if (local && options->collateral != NULL)
     {
       append_value (out, "collateral-file", options->collateral);
       append_value (out, "cache-directory", "none");
@@ -84,7 +87,13 @@ static const char *const *
 verifiers_of (const TeesqlConfig *config, const Options *options)
 {
   static const char *const local[] = { "dcap", NULL };
+  static const char *named[] = { NULL, NULL };
 
+  if (g_strcmp0 (options->verifier, "all") == 0)
+    return teesql_config_get_list (config, "teesql", "verifiers");
+  named[0] = options->verifier;
+  if (named[0] != NULL)
+    return named;
   return options->collateral != NULL || options->trusted_root != NULL ? local : teesql_config_get_list (config, "teesql", "verifiers");
 }
 
@@ -239,7 +248,8 @@ make_verifiers (TeesqlConfig *config, TeesqlPluginLoader *loader, GError **error
 typedef struct
 {
   GBytes *quote;
-  TeesqlPolicy *policy; /* (nullable) */
+  const char *const *names; /* of the verifiers */
+  TeesqlPolicy *policy;     /* (nullable) */
   gint64 now;
   gboolean files_are_given; /* --collateral or --trusted-root */
   gboolean binding_is_asked;
@@ -266,7 +276,8 @@ answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *resul
 
   if (evidence == NULL)
     teesql_cli_evidence_refuse (result, teesql_error_get_reason (inner), inner->message);
-  else if (!teesql_cli_evidence_verify (result, verifiers, evidence, question->now, &inner) && !take_as_answer (question, inner, result))
+  else if (!teesql_cli_evidence_verify (result, verifiers, question->names, evidence, question->now, &inner) &&
+           !take_as_answer (question, inner, result))
     {
       g_propagate_error (error, g_steal_pointer (&inner));
       return FALSE;
@@ -296,7 +307,7 @@ print_result (const TeesqlCliGlobals *globals, const TeesqlCliEvidence *result)
 }
 
 static gboolean
-make_answer (const TeesqlCliGlobals *globals, const Options *options, const Question *question, TeesqlCliEvidence *result, GError **error)
+make_answer (const TeesqlCliGlobals *globals, const Options *options, Question *question, TeesqlCliEvidence *result, GError **error)
 {
   g_autoptr (TeesqlConfig) config = make_config (globals, options, error);
   g_autoptr (TeesqlPluginLoader) loader = config != NULL ? teesql_plugin_loader_new (config) : NULL;
@@ -306,6 +317,7 @@ make_answer (const TeesqlCliGlobals *globals, const Options *options, const Ques
   if (config == NULL)
     return FALSE;
   teesql_cli_add_plugin_folder (globals, loader);
+  question->names = teesql_config_get_list (config, "teesql", "verifiers");
   verifiers = make_verifiers (config, loader, &inner);
   if (verifiers != NULL)
     return answer (question, verifiers, result, error);
@@ -367,6 +379,8 @@ teesql_cli_run_verify_quote (const TeesqlCliGlobals *globals, int argc, char **a
     { "trusted-root", 0, 0, G_OPTION_ARG_FILENAME, &options.trusted_root, "Another root than Intel's", "PEM" },
     { "policy", 0, 0, G_OPTION_ARG_FILENAME, &options.policy, "Judge by this file with one [policy:NAME] group", "FILE" },
     { "report-data", 0, 0, G_OPTION_ARG_STRING, &options.report_data, "The report data must be these 64 bytes", "HEX" },
+    { "verifier", 0, 0, G_OPTION_ARG_STRING, &options.verifier, "Ask this one only, dcap or ita, or all that the configuration lists",
+      "NAME" },
     { "spki", 0, 0, G_OPTION_ARG_FILENAME, &options.spki, "The quote must be bound to this public key (DER or PEM)", "FILE" },
     G_OPTION_ENTRY_NULL,
   };

@@ -9,16 +9,39 @@
 
 /* --- what its certificate shows ------------------------------------------------------------------------------------ */
 
-static gboolean
-judge_peer (TeesqlCliClient *client, const TeesqlRatlsPeer *peer, TeesqlCliEvidence *result, GError **error)
+/* Who is asked about what we show: @only, or all of the configuration. The connection itself is judged by all of them in any case. */
+static GPtrArray *
+choose (TeesqlCliClient *client, const char *only, GStrv *out_names, GError **error)
 {
+  const char *const *names = teesql_config_get_list (client->config, "teesql", "verifiers");
+  g_autoptr (GPtrArray) chosen = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  for (guint i = 0; names[i] != NULL; i++)
+    if (only == NULL || g_str_equal (only, "all") || g_str_equal (only, names[i]))
+      {
+        g_ptr_array_add (chosen, g_object_ref (client->verifiers->pdata[i]));
+        g_strv_builder_add (builder, names[i]);
+      }
+  *out_names = g_strv_builder_end (builder);
+  if (chosen->len > 0)
+    return g_steal_pointer (&chosen);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--verifier %s: [teesql] verifiers does not list it", only);
+  return NULL;
+}
+
+static gboolean
+judge_peer (TeesqlCliClient *client, const char *only, const TeesqlRatlsPeer *peer, TeesqlCliEvidence *result, GError **error)
+{
+  g_auto (GStrv) names = NULL;
+  g_autoptr (GPtrArray) verifiers = choose (client, only, &names, error);
   g_autoptr (TeesqlPolicy) policy = teesql_policy_new_from_config (client->config, "server", error);
   guint8 expected[TEESQL_REPORT_DATA_SIZE];
   gsize size = 0;
   const guint8 *spki = g_bytes_get_data (peer->spki, &size);
-  gint64 now_unix = policy != NULL ? teesql_clock_now (client->clock, error) : -1;
+  gint64 now_unix = policy != NULL && verifiers != NULL ? teesql_clock_now (client->clock, error) : -1;
 
-  if (now_unix < 0 || !teesql_cli_evidence_verify (result, client->verifiers, peer->evidence, now_unix, error))
+  if (now_unix < 0 || !teesql_cli_evidence_verify (result, verifiers, (const char *const *) names, peer->evidence, now_unix, error))
     return FALSE;
   result->legacy = peer->legacy;
   teesql_cli_evidence_check_envelope (result, peer->envelope_report_data);
@@ -29,7 +52,7 @@ judge_peer (TeesqlCliClient *client, const TeesqlRatlsPeer *peer, TeesqlCliEvide
 }
 
 static gboolean
-judge_leaf (TeesqlCliClient *client, GBytes *leaf, TeesqlCliEvidence *result, char **out_spki_sha256, GError **error)
+judge_leaf (TeesqlCliClient *client, const char *only, GBytes *leaf, TeesqlCliEvidence *result, char **out_spki_sha256, GError **error)
 {
   g_autoptr (GError) inner = NULL;
   gsize size = 0;
@@ -45,7 +68,7 @@ judge_leaf (TeesqlCliClient *client, GBytes *leaf, TeesqlCliEvidence *result, ch
   data = g_bytes_get_data (peer->spki, &size);
   teesql_digest_bytes (TEESQL_DIGEST_SHA256, digest, data, size);
   *out_spki_sha256 = teesql_hex_encode (digest, sizeof digest);
-  return judge_peer (client, peer, result, error);
+  return judge_peer (client, only, peer, result, error);
 }
 
 /* --- printing ------------------------------------------------------------------------------------------------------ */
@@ -93,7 +116,7 @@ take_dial_error (const GError *error, TeesqlCliEvidence *result)
 }
 
 static int
-verify (const TeesqlCliGlobals *globals, const char *argument, GError **error)
+verify (const TeesqlCliGlobals *globals, const char *argument, const char *only, GError **error)
 {
   g_autoptr (TeesqlCliClient) client = teesql_cli_client_new (globals, error);
   g_autoptr (TeesqlTarget) target = NULL;
@@ -112,7 +135,7 @@ verify (const TeesqlCliGlobals *globals, const char *argument, GError **error)
       g_propagate_error (error, g_steal_pointer (&dial_error));
       return TEESQL_EXIT_UNREACHABLE;
     }
-  if (!judge_leaf (client, outcome->leaf, result, &report.spki_sha256, error))
+  if (!judge_leaf (client, only, outcome->leaf, result, &report.spki_sha256, error))
     return TEESQL_EXIT_REFUSED;
   take_dial_error (dial_error, result);
   report.peer = g_strdup_printf (strchr (target->host, ':') != NULL ? "[%s]:%u" : "%s:%u", target->host, target->port);
@@ -129,7 +152,11 @@ verify (const TeesqlCliGlobals *globals, const char *argument, GError **error)
 int
 teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **argv)
 {
-  const GOptionEntry entries[] = { G_OPTION_ENTRY_NULL };
+  g_autofree char *only = NULL;
+  const GOptionEntry entries[] = {
+    { "verifier", 0, 0, G_OPTION_ARG_STRING, &only, "Show what this one says, dcap or ita, or all that the configuration lists", "NAME" },
+    G_OPTION_ENTRY_NULL,
+  };
   GError *error = NULL;
   int code = 0;
 
@@ -141,6 +168,6 @@ teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **
     return teesql_cli_fail (error);
   if (argc > 2)
     return teesql_cli_usage_error ("verify server: one target at most");
-  code = verify (globals, argc > 1 ? argv[1] : NULL, &error);
+  code = verify (globals, argc > 1 ? argv[1] : NULL, only, &error);
   return error != NULL ? teesql_cli_fail (error) : code;
 }

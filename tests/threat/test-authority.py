@@ -205,6 +205,10 @@ def _(s):
         about(tdx_mrtd=flipped("tdx_mrtd"))(s.authority)
         code, answer, errors = s.verify("--at", str(at), config=config, file=quote)
         equal((code, answer.get("reason")), (1, "token-measurement"), str(answer) + errors)
+        equal([(v["name"], v["verdict"], v["reason"]) for v in answer["verifiers"]],
+              [("dcap", "verified", None), ("ita", "refused", "token-measurement")], "side by side")
+        code, answer, errors = s.verify("--verifier", "dcap", "--at", str(at), config=config, file=quote)
+        equal((code, len(answer["verifiers"])), (0, 1), str(answer) + errors)
     finally:
         s.authority.at = None
         s.authority.reset()
@@ -294,6 +298,7 @@ def _(s):
 
 @case("SR-7: Intel's root beside an authority that is not Intel's is refused at start")
 def _(s):
+    s.daemon()
     s.world.daemon.stop()
     overrides = {**s.world.overrides, "verifier:dcap": {"trusted-root": "intel"}}
     s.world.daemon_config = s.world.write_daemon_config(overrides)
