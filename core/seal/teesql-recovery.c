@@ -73,11 +73,6 @@ static gboolean
 check_header (const TeesqlRecoveryHeader *header, const guint8 recipient[TEESQL_RECOVERY_RECIPIENT_SIZE], gboolean simulated,
               TeesqlEpochKeys *keys, GError **error)
 {
-  if (header->simulated != (simulated != FALSE))
-    return fail (error, TEESQL_ERROR_REFUSED, "recovery-context", "recovery object: it holds a %s key, expected a %s one",
-                 header->simulated ? "simulated" : "production", header->simulated ? "production" : "simulated");
-  if (memcmp (header->cluster_id, teesql_epoch_keys_get_cluster_id (keys), sizeof header->cluster_id) != 0)
-    return fail (error, TEESQL_ERROR_REFUSED, "recovery-context", "recovery object: it belongs to another cluster");
   if (memcmp (header->recipient, recipient, sizeof header->recipient) != 0)
     {
       g_autofree char *expected = teesql_hex_encode (recipient, 8);
@@ -86,6 +81,11 @@ check_header (const TeesqlRecoveryHeader *header, const guint8 recipient[TEESQL_
       return fail (error, TEESQL_ERROR_REFUSED, "recovery-recipient", "recovery object: sealed to the recipient %s, this key is %s", found,
                    expected);
     }
+  if (header->simulated != (simulated != FALSE))
+    return fail (error, TEESQL_ERROR_REFUSED, "recovery-context", "recovery object: it holds a %s key, expected a %s one",
+                 header->simulated ? "simulated" : "production", header->simulated ? "production" : "simulated");
+  if (memcmp (header->cluster_id, teesql_epoch_keys_get_cluster_id (keys), sizeof header->cluster_id) != 0)
+    return fail (error, TEESQL_ERROR_REFUSED, "recovery-context", "recovery object: it belongs to another cluster");
   return TRUE;
 }
 
