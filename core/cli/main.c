@@ -12,6 +12,7 @@ static const TeesqlCliCommand commands[] = {
   { "config", "check a configuration file, or print what it means", teesql_cli_run_config },
   { "connect", "carry local connections to a teesqld over attested TLS", teesql_cli_run_connect },
   { "plugin", "show plugins and their options", teesql_cli_run_plugin },
+  { "policy", "explain what a policy says to a quote or a server", teesql_cli_run_policy },
   { "restore", "make a data directory out of a backup", teesql_cli_run_restore },
   { "secret", "make the secret of a role", teesql_cli_run_secret },
   { "status", "show what the teesqld of this machine knows about itself", teesql_cli_run_status },

@@ -26,6 +26,7 @@ teesql_cli_evidence_free (TeesqlCliEvidence *self)
   g_clear_pointer (&self->log, teesql_log_claims_free);
   g_clear_pointer (&self->policy_findings, g_ptr_array_unref);
   g_ptr_array_unref (self->opinions);
+  g_clear_pointer (&self->explained, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -187,6 +188,7 @@ teesql_cli_evidence_check_policy (TeesqlCliEvidence *self, const TeesqlPolicy *p
       return;
     }
   self->policy_findings = teesql_policy_judge (policy, &subject, now_unix);
+  self->explained = teesql_policy_explain (policy, &subject, now_unix);
   if (self->policy_findings->len > 0)
     {
       const TeesqlFinding *first = g_ptr_array_index (self->policy_findings, 0);
@@ -437,4 +439,52 @@ teesql_cli_evidence_print_text (const TeesqlCliEvidence *self)
     print_log (self->log);
   print_policy (self);
   teesql_cli_opinions_print (self->opinions);
+}
+
+static void
+print_explained_json (const TeesqlCliEvidence *self)
+{
+  g_autoptr (JsonBuilder) builder = teesql_cli_json_new ();
+
+  add_boolean (builder, "accepted", self->exit_code == 0);
+  teesql_cli_json_text (builder, "reason", self->reason);
+  teesql_cli_json_text (builder, "message", self->message);
+  json_builder_set_member_name (builder, "rules");
+  json_builder_begin_array (builder);
+  for (guint i = 0; self->explained != NULL && i < self->explained->len; i++)
+    {
+      const TeesqlExplained *row = self->explained->pdata[i];
+
+      json_builder_begin_object (builder);
+      teesql_cli_json_text (builder, "rule", row->rule);
+      teesql_cli_json_text (builder, "expected", row->expected);
+      teesql_cli_json_text (builder, "found", row->found);
+      add_boolean (builder, "passed", row->reason == NULL);
+      teesql_cli_json_text (builder, "reason", row->reason);
+      teesql_cli_json_text (builder, "message", row->message);
+      json_builder_end_object (builder);
+    }
+  json_builder_end_array (builder);
+  json_builder_end_object (builder);
+  teesql_cli_print_json (builder);
+}
+
+void
+teesql_cli_evidence_print_explained (const TeesqlCliEvidence *self, gboolean json)
+{
+  if (json)
+    {
+      print_explained_json (self);
+      return;
+    }
+  for (guint i = 0; self->explained != NULL && i < self->explained->len; i++)
+    {
+      const TeesqlExplained *row = self->explained->pdata[i];
+
+      g_print ("%-8s%-24s expected %s, found %s%s%s\n", row->reason != NULL ? "refuse" : "pass", row->rule,
+               row->expected[0] != '\0' ? row->expected : "nothing", row->found != NULL && row->found[0] != '\0' ? row->found : "nothing",
+               row->reason != NULL ? ": " : "", row->reason != NULL ? row->reason : "");
+    }
+  g_print ("%s%s%s\n", self->exit_code == 0 ? "accepted" : "refused: ", self->reason != NULL ? self->reason : "",
+           self->exit_code == 0 ? "" : "");
 }

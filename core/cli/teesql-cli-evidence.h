@@ -34,6 +34,7 @@ typedef struct
   TeesqlLogClaims *log;
   GPtrArray *policy_findings;
   GPtrArray *opinions; /* TeesqlCliOpinion */
+  GPtrArray *explained; /* (nullable) TeesqlExplained, where a policy was asked */
   int exit_code;
 } TeesqlCliEvidence;
 
@@ -59,6 +60,8 @@ void teesql_cli_evidence_check_policy (TeesqlCliEvidence *self, const TeesqlPoli
 
 /* the members alone, so that `verify server` can nest them */
 void teesql_cli_evidence_add_members (const TeesqlCliEvidence *self, JsonBuilder *builder);
+/* each rule of the policy: expected, found, pass or refuse: the object of schemas/policy-explain.json */
+void teesql_cli_evidence_print_explained (const TeesqlCliEvidence *self, gboolean json);
 void teesql_cli_evidence_print_text (const TeesqlCliEvidence *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlCliEvidence, teesql_cli_evidence_free)

@@ -24,6 +24,7 @@ typedef struct
   char *report_data;
   char *spki;
   char *verifier;
+  gboolean explain; /* print the rules instead */
   gint64 at;
 } Options;
 
@@ -291,10 +292,15 @@ answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *resul
 }
 
 static void
-print_result (const TeesqlCliGlobals *globals, const TeesqlCliEvidence *result)
+print_result (const TeesqlCliGlobals *globals, const Options *options, const TeesqlCliEvidence *result)
 {
   g_autoptr (JsonBuilder) builder = NULL;
 
+  if (options->explain)
+    {
+      teesql_cli_evidence_print_explained (result, globals->json);
+      return;
+    }
   if (!globals->json)
     {
       teesql_cli_evidence_print_text (result);
@@ -359,17 +365,17 @@ verify (const TeesqlCliGlobals *globals, const char *path, Options *options)
     code = teesql_cli_fail (error);
   else
     {
-      print_result (globals, result);
+      print_result (globals, options, result);
       code = result->exit_code;
     }
   question_clear (&question);
   return code;
 }
 
-int
-teesql_cli_run_verify_quote (const TeesqlCliGlobals *globals, int argc, char **argv)
+static int
+run_quote (const TeesqlCliGlobals *globals, int argc, char **argv, gboolean explain)
 {
-  Options options = { .at = -1 };
+  Options options = { .at = -1, .explain = explain };
   GError *error = NULL;
   int code = 0;
   const GOptionEntry entries[] = {
@@ -385,17 +391,31 @@ teesql_cli_run_verify_quote (const TeesqlCliGlobals *globals, int argc, char **a
     G_OPTION_ENTRY_NULL,
   };
 
-  if (!teesql_cli_parse ("verify quote FILE",
+  if (!teesql_cli_parse (explain ? "policy explain FILE --policy FILE" : "verify quote FILE",
                          "Verifies a TDX quote, or an attestation with its event log, and prints what it proves.\n"
                          "Exit code 0: verified, bound where that was asked, accepted where a policy was given.",
                          entries, &argc, &argv, &error))
     code = teesql_cli_fail (error);
   else if (argc != 2)
     code = teesql_cli_usage_error ("verify quote: one file is expected");
+  else if (explain && options.policy == NULL)
+    code = teesql_cli_usage_error ("policy explain: --policy FILE names the policy to explain");
   else if (options.report_data != NULL && options.spki != NULL)
     code = teesql_cli_usage_error ("verify quote: --report-data and --spki say the same thing in two ways");
   else
     code = verify (globals, argv[1], &options);
   options_clear (&options);
   return code;
+}
+
+int
+teesql_cli_run_verify_quote (const TeesqlCliGlobals *globals, int argc, char **argv)
+{
+  return run_quote (globals, argc, argv, FALSE);
+}
+
+int
+teesql_cli_run_policy_explain_quote (const TeesqlCliGlobals *globals, int argc, char **argv)
+{
+  return run_quote (globals, argc, argv, TRUE);
 }

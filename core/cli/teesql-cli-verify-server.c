@@ -116,7 +116,7 @@ take_dial_error (const GError *error, TeesqlCliEvidence *result)
 }
 
 static int
-verify (const TeesqlCliGlobals *globals, const char *argument, const char *only, GError **error)
+verify (const TeesqlCliGlobals *globals, const char *argument, const char *only, gboolean explain, GError **error)
 {
   g_autoptr (TeesqlCliClient) client = teesql_cli_client_new (globals, error);
   g_autoptr (TeesqlTarget) target = NULL;
@@ -140,7 +140,9 @@ verify (const TeesqlCliGlobals *globals, const char *argument, const char *only,
   take_dial_error (dial_error, result);
   report.peer = g_strdup_printf (strchr (target->host, ':') != NULL ? "[%s]:%u" : "%s:%u", target->host, target->port);
   report.tls = outcome->tls;
-  if (globals->json)
+  if (explain)
+    teesql_cli_evidence_print_explained (result, globals->json);
+  else if (globals->json)
     print_json (&report);
   else
     print_text (&report);
@@ -149,8 +151,8 @@ verify (const TeesqlCliGlobals *globals, const char *argument, const char *only,
   return result->exit_code;
 }
 
-int
-teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **argv)
+static int
+run_server (const TeesqlCliGlobals *globals, int argc, char **argv, gboolean explain)
 {
   g_autofree char *only = NULL;
   const GOptionEntry entries[] = {
@@ -160,7 +162,7 @@ teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **
   GError *error = NULL;
   int code = 0;
 
-  if (!teesql_cli_parse ("verify server [TARGET]",
+  if (!teesql_cli_parse (explain ? "policy explain [--quote FILE --policy FILE | TARGET]" : "verify server [TARGET]",
                          "Meets a teesqld and prints what its evidence proves and what [policy:server] says to it.\n"
                          "TARGET is HOST:PORT, a postgresql:// URI or key/value text; else DATABASE_URL, else [connect] server.\n"
                          "Exit code 0: verified, bound to the key it holds, accepted.",
@@ -168,6 +170,18 @@ teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **
     return teesql_cli_fail (error);
   if (argc > 2)
     return teesql_cli_usage_error ("verify server: one target at most");
-  code = verify (globals, argc > 1 ? argv[1] : NULL, only, &error);
+  code = verify (globals, argc > 1 ? argv[1] : NULL, only, explain, &error);
   return error != NULL ? teesql_cli_fail (error) : code;
+}
+
+int
+teesql_cli_run_verify_server (const TeesqlCliGlobals *globals, int argc, char **argv)
+{
+  return run_server (globals, argc, argv, FALSE);
+}
+
+int
+teesql_cli_run_policy_explain_server (const TeesqlCliGlobals *globals, int argc, char **argv)
+{
+  return run_server (globals, argc, argv, TRUE);
 }

@@ -48,6 +48,9 @@ int teesql_cli_run_config (const TeesqlCliGlobals *globals, int argc, char **arg
 int teesql_cli_run_connect (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_plugin_check (const TeesqlCliGlobals *globals, int argc, char **argv);
+int teesql_cli_run_policy (const TeesqlCliGlobals *globals, int argc, char **argv);
+int teesql_cli_run_policy_explain_quote (const TeesqlCliGlobals *globals, int argc, char **argv);
+int teesql_cli_run_policy_explain_server (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_restore (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_secret (const TeesqlCliGlobals *globals, int argc, char **argv);
 int teesql_cli_run_status (const TeesqlCliGlobals *globals, int argc, char **argv);

@@ -230,6 +230,117 @@ static const Rule rules[] = {
   check_tcb_status, check_advisories, check_evaluation, check_expiry, check_collateral_age,
 };
 
+static void
+explained_free (gpointer data)
+{
+  TeesqlExplained *self = data;
+
+  g_free (self->rule);
+  g_free (self->expected);
+  g_free (self->found);
+  g_free (self->reason);
+  g_free (self->message);
+  g_free (self);
+}
+
+/* @expected, @found: (transfer full) */
+static TeesqlExplained *
+explain (const char *rule, char *expected, char *found, const TeesqlFinding *finding)
+{
+  TeesqlExplained *self = g_new0 (TeesqlExplained, 1);
+
+  self->rule = g_strdup (rule);
+  self->expected = expected;
+  self->found = found;
+  self->reason = finding != NULL ? g_strdup (finding->reason) : NULL;
+  self->message = finding != NULL ? g_strdup (finding->message) : NULL;
+  return self;
+}
+
+static TeesqlExplained *
+explain_pin (const TeesqlPolicy *self, const TeesqlSubject *subject, TeesqlPinKind kind)
+{
+  const TeesqlPin *pin = &self->pins[kind];
+  TeesqlFinding *finding = check_pin (self, subject, kind);
+  char *expected = pin->any ? g_strdup ("any") : g_strjoinv (";", pin->values);
+  TeesqlExplained *explained = explain (teesql_pin_rules[kind].key, expected, value_of (subject, kind), finding);
+
+  g_clear_pointer (&finding, teesql_finding_free);
+  return explained;
+}
+
+static char *
+expected_statuses (const TeesqlPolicy *self)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = TEESQL_TCB_STATUS_UP_TO_DATE; teesql_tcb_status_to_text ((TeesqlTcbStatus) i) != NULL; i++)
+    if ((self->accepted_tcb & 1u << i) != 0)
+      g_string_append_printf (text, "%s%s", text->len > 0 ? ";" : "", teesql_tcb_status_to_text ((TeesqlTcbStatus) i));
+  return g_string_free (text, FALSE);
+}
+
+static char *
+number_of (const TeesqlSubject *subject, TeesqlNumber number)
+{
+  gint64 value = 0;
+
+  return teesql_claims_get_number (subject->claims, number, &value) ? g_strdup_printf ("%" G_GINT64_FORMAT, value) : NULL;
+}
+
+/* One rule with its first finding; the same functions that judge. */
+static void
+explain_rule (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix, Rule rule, TeesqlExplained *row, GPtrArray *out)
+{
+  g_autoptr (GPtrArray) findings = teesql_findings_new ();
+
+  rule (self, subject, now_unix, findings);
+  for (guint i = 0; i < MAX (findings->len, 1); i++)
+    {
+      const TeesqlFinding *finding = i < findings->len ? findings->pdata[i] : NULL;
+
+      g_ptr_array_add (out, explain (row->rule, g_strdup (row->expected), g_strdup (row->found), finding));
+    }
+  explained_free (row);
+}
+
+GPtrArray *
+teesql_policy_explain (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix)
+{
+  GPtrArray *out = g_ptr_array_new_with_free_func (explained_free);
+  const char *status = teesql_tcb_status_to_text (teesql_claims_get_tcb_status (subject->claims));
+  char *advisories = g_strjoinv (";", (char **) teesql_claims_get_advisory_ids (subject->claims));
+  const struct
+  {
+    Rule rule;
+    TeesqlExplained *row;
+  } rows[] = {
+    { check_attributes, explain ("attributes", g_strdup ("no debug, no reserved bits, SEPT_VE_DISABLE, no service TD"),
+                                 teesql_claims_field_to_text (subject->claims, TEESQL_FIELD_TD_ATTRIBUTES), NULL) },
+    { check_settled, explain ("settled", g_strdup ("firmware, system, application, keys"), NULL, NULL) },
+    { check_legacy, explain ("accept-legacy-evidence", g_strdup (self->accept_legacy ? "true" : "false"),
+                             g_strdup (subject->legacy ? "legacy" : "current"), NULL) },
+    { check_log, explain ("event-log", g_strdup (teesql_policy_needs_event_log (self) ? "required" : "not needed"),
+                          g_strdup (subject->log != NULL ? "present" : "absent"), NULL) },
+    { check_mrconfigid, explain ("mrconfigid", g_strdup ("agrees with the event log"),
+                                 teesql_claims_field_to_text (subject->claims, TEESQL_FIELD_MRCONFIGID), NULL) },
+    { check_tcb_status, explain ("accepted-tcb-status", expected_statuses (self), g_strdup (status), NULL) },
+    { check_advisories, explain ("refused-advisories", g_strjoinv (";", self->refused_advisories), advisories, NULL) },
+    { check_evaluation, explain ("min-tcb-evaluation", g_strdup_printf ("%" G_GINT64_FORMAT, self->min_tcb_evaluation),
+                                 number_of (subject, TEESQL_NUMBER_TCB_EVALUATION), NULL) },
+    { check_expiry,
+      explain ("valid-until", g_strdup_printf ("%" G_GINT64_FORMAT, now_unix), number_of (subject, TEESQL_NUMBER_VALID_UNTIL), NULL) },
+    { check_collateral_age, explain ("max-collateral-age", g_strdup_printf ("%" G_GINT64_FORMAT "s", self->max_collateral_age_s),
+                                     number_of (subject, TEESQL_NUMBER_ISSUED_AT), NULL) },
+  };
+
+  for (guint i = 0; i < TEESQL_N_PINS; i++)
+    g_ptr_array_add (out, explain_pin (self, subject, (TeesqlPinKind) i));
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    explain_rule (self, subject, now_unix, rows[i].rule, rows[i].row, out);
+  return out;
+}
+
 GPtrArray *
 teesql_policy_judge (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix)
 {

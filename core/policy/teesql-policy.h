@@ -89,5 +89,23 @@ GPtrArray *teesql_policy_check_attributes (const TeesqlPolicy *policy, TeesqlCla
  */
 GPtrArray *teesql_policy_judge (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix) G_GNUC_WARN_UNUSED_RESULT;
 
+/**
+ * TeesqlExplained:
+ * @rule: key of the policy, or `attributes`
+ * @expected: what the policy wants, as in a file
+ * @found: (nullable): what the subject has; %NULL when nobody learnt it
+ * @reason: @message: (nullable): %NULL when it passes
+ */
+typedef struct {
+  char *rule;
+  char *expected;
+  char *found;
+  char *reason;
+  char *message;
+} TeesqlExplained;
+
+/* every rule, passed or not: what teesql_policy_judge() would say, with what it looked at. (element-type TeesqlExplained) */
+GPtrArray *teesql_policy_explain (const TeesqlPolicy *self, const TeesqlSubject *subject, gint64 now_unix) G_GNUC_WARN_UNUSED_RESULT;
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlPolicy, teesql_policy_unref)
 G_END_DECLS

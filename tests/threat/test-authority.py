@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from harness import forge, pgclient, tap  # noqa: E402
+from harness import forge, pgclient, schema, tap  # noqa: E402
 from harness.authority import API_KEY, Authority  # noqa: E402
 from harness.processes import PLUGINS, SOURCE, TEESQL, run, wait_for  # noqa: E402
 from harness.tap import case, contains, equal  # noqa: E402
@@ -212,6 +212,23 @@ def _(s):
     finally:
         s.authority.at = None
         s.authority.reset()
+
+
+@case("policy explain: each rule with what it expects and finds; a pin on what a verifier does not learn refuses by a reason of its own")
+def _(s):
+    s.authority.reset()
+    s.authority.version = "1.0.0"
+    pins = {**s.world.client.pins(), "allowed-fmspc": "00a06d080000"}
+    policy = s.world.write("explained.conf", World.keyfile({"policy:clients": pins}, {}))
+    result = run([TEESQL, "--json", "--config", s.config(), "policy", "explain", "--quote", s.attestation, "--policy", policy], check=False)
+    answer = json.loads(result.stdout)
+    schema.check_text(result.stdout, "policy-explain")
+    rules = {row["rule"]: row for row in answer["rules"]}
+    equal((result.returncode, answer["accepted"], answer["reason"]), (1, False, "claim-absent"), result.stdout + result.stderr)
+    equal((rules["allowed-fmspc"]["found"], rules["allowed-fmspc"]["reason"]), (None, "claim-absent"))
+    equal((rules["allowed-mrtd"]["passed"], rules["allowed-mrtd"]["found"]), (True, pins["allowed-mrtd"]))
+    equal([row["rule"] for row in answer["rules"] if not row["passed"]], ["allowed-fmspc"])
+    s.authority.reset()
 
 
 # --- the daemon with both -------------------------------------------------------------------------------------------
