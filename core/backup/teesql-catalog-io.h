@@ -8,7 +8,7 @@ G_BEGIN_DECLS
 
 /* adds what an operator can do about a repository that is at odds with what we know */
 #define TEESQL_ACCEPT_HINT \
-  "\nhint: look at the repository with `teesql backup verify`; `teesql backup accept` begins a new lineage behind what is there"
+  "\nhint: docs/backup.md says what to look at (“When a repository is refused”) before `teesql backup accept` begins a new lineage"
 
 typedef struct
 {
