@@ -39,8 +39,9 @@ def check(value, schema, path="$"):
         missing = set(schema.get("required", [])) - set(value)
         assert not missing, f"{path}: {sorted(missing)} missing"
         for key, member in value.items():
-            assert key in properties or schema.get("additionalProperties", True), f"{path}: {key} is not in the schema"
-            check(member, properties.get(key, {}), f"{path}.{key}")
+            others = schema.get("additionalProperties", True)
+            assert key in properties or others, f"{path}: {key} is not in the schema"
+            check(member, properties.get(key, others if isinstance(others, dict) else {}), f"{path}.{key}")
 
 
 def check_text(text, name):
