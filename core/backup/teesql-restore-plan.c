@@ -269,6 +269,19 @@ follow (Planner *self, const TeesqlBackup *backup, guint64 *out_end, GError **er
   return TRUE;
 }
 
+/* WAL leads from the backup up to @end, and there is more behind that: a gap. */
+static gboolean
+fail_at_end (const TeesqlRestorePlan *plan, guint64 end, GError **error)
+{
+  g_autofree char *reached = teesql_lsn_to_string (end);
+
+  if (plan->timeline == plan->repository_timeline && end < plan->repository_lsn)
+    return fail (error, INTEGRITY, "wal-gap",
+                 "WAL behind the backup has a gap at %s\nhint: restore from a newer backup, or to a point before it", reached);
+  return fail (error, REFUSED, "target-beyond", "WAL of timeline %u leads up to %s, and the target is %s", plan->timeline, reached,
+               plan->target_text);
+}
+
 static gboolean
 check_wal (Planner *self, const TeesqlBackup *backup, GError **error)
 {
@@ -278,20 +291,10 @@ check_wal (Planner *self, const TeesqlBackup *backup, GError **error)
   if (!follow (self, backup, &end, error))
     return FALSE;
   if (self->options->target == TEESQL_RESTORE_LSN && plan->target_lsn > end)
-    {
-      g_autofree char *reached = teesql_lsn_to_string (end);
-
-      return fail (error, REFUSED, "target-beyond", "WAL of timeline %u leads up to %s, and the target is %s", plan->timeline, reached,
-                   plan->target_text);
-    }
-  if (self->options->target != TEESQL_RESTORE_IMMEDIATE && self->options->target != TEESQL_RESTORE_LSN &&
-      plan->timeline == plan->repository_timeline && end < plan->repository_lsn)
-    {
-      g_autofree char *reached = teesql_lsn_to_string (end);
-
-      return fail (error, INTEGRITY, "wal-gap",
-                   "WAL behind the backup has a gap at %s\nhint: restore from a newer backup, or to a point before it", reached);
-    }
+    return fail_at_end (plan, end, error);
+  /* of a time or a name only recovery knows whether it lies before the gap, and fails where it does not */
+  if (self->options->target == TEESQL_RESTORE_LATEST && plan->timeline == plan->repository_timeline && end < plan->repository_lsn)
+    return fail_at_end (plan, end, error);
   return TRUE;
 }
 

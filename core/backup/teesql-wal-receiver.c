@@ -8,6 +8,8 @@
 #define REPLY_SPACE_US   50000
 #define START_TIMEOUT_MS 60000
 #define ASKED_MAX_US     (10 * G_USEC_PER_SEC)
+#define FULL_MAX_US      (10 * G_USEC_PER_SEC)
+#define FULL_PAUSE_MS    200
 #define SEGMENT_MAX      (64u * 1024 * 1024) /* of what is one object */
 #define BATCH            64                  /* messages between two looks at the clock */
 #define PAUSE_MIN_MS     100
@@ -56,6 +58,21 @@ check_patience (TeesqlWalReceiver *self, GError **error)
   else if (g_get_monotonic_time () - self->asked_us > ASKED_MAX_US)
     return teesql_fail (error, TEESQL_POSTGRES_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-unconfirmed",
                         "the server waits for WAL that the store does not take; if it shuts down, it can go on now");
+  return TRUE;
+}
+
+/* A server process whose words nobody reads cannot be ended by its server either: a checkpoint that gives up our slot would wait for us,
+ * for ever. */
+static gboolean
+check_room (TeesqlWalReceiver *self, gboolean full, GError **error)
+{
+  if (!full)
+    self->full_us = 0;
+  else if (self->full_us == 0)
+    self->full_us = g_get_monotonic_time ();
+  else if (g_get_monotonic_time () - self->full_us > FULL_MAX_US)
+    return teesql_fail (error, TEESQL_POSTGRES_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-full",
+                        "memory is full of WAL that the storage does not take; the server keeps the rest");
   return TRUE;
 }
 
@@ -167,7 +184,8 @@ stream_copy (TeesqlWalReceiver *self, GError **error)
         return FALSE;
       if (take == TAKE_END)
         return TRUE;
-      if (!check_patience (self, error) || !send_status (self, error) || !wait_for_news (self, take, error))
+      if (!check_patience (self, error) || !check_room (self, take == TAKE_FULL, error) || !send_status (self, error) ||
+          !wait_for_news (self, take, error))
         return FALSE;
       teesql_wal_archiver_tell_facts (self->archiver);
     }
@@ -235,6 +253,7 @@ teesql_wal_receiver_stream (TeesqlWalReceiver *self, GError **error)
   self->told_lsn = 0;
   self->status_due_us = 0;
   self->asked_us = 0;
+  self->full_us = 0;
   self->rest = NULL;
   if (!stream_start (self, error))
     return FALSE;
@@ -287,6 +306,19 @@ receive_once (TeesqlWalArchiver *archiver, gboolean *out_streamed, GError **erro
   teesql_pg_session_free (self.session);
 }
 
+/* Returns: FALSE when the archiver ends */
+static gboolean
+wait_for_room (TeesqlWalArchiver *self)
+{
+  while (!teesql_wal_queue_has_room (self->queue))
+    {
+      if (!teesql_wal_queue_pause (self->queue, FULL_PAUSE_MS))
+        return FALSE;
+      teesql_wal_archiver_tell_facts (self);
+    }
+  return TRUE;
+}
+
 static void
 receive_for_ever (TeesqlWalArchiver *self)
 {
@@ -308,7 +340,7 @@ receive_for_ever (TeesqlWalArchiver *self)
       teesql_wal_archiver_set_receive_problem (self, error);
       teesql_wal_archiver_tell_facts (self);
       pause_ms = streamed ? PAUSE_MIN_MS : MIN (pause_ms * 2, PAUSE_MAX_MS);
-      if (!teesql_wal_queue_pause (self->queue, pause_ms / 2 + (guint) g_random_int_range (0, (gint32) pause_ms)))
+      if (!teesql_wal_queue_pause (self->queue, pause_ms / 2 + (guint) g_random_int_range (0, (gint32) pause_ms)) || !wait_for_room (self))
         return;
     }
 }

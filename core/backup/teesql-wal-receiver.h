@@ -20,9 +20,10 @@ typedef struct
   guint status_interval_ms;
   gint64 status_due_us;
   gint64 status_sent_us;
-  guint64 told_lsn;     /* confirmed to the server last */
-  gint64 asked_us;      /* since when the server asks for a confirmation that we cannot give; 0: it does not */
-  const guint8 *rest;   /* of a message that found no room */
+  guint64 told_lsn;   /* confirmed to the server last */
+  gint64 asked_us;    /* since when the server asks for a confirmation that we cannot give; 0: it does not */
+  gint64 full_us;     /* since when memory is full; 0: it is not */
+  const guint8 *rest; /* of a message that found no room */
   gsize rest_size;
 } TeesqlWalReceiver;
 

@@ -116,6 +116,16 @@ assemble (TeesqlRepository *repository, const TeesqlRestoreView *view, const GAr
   return g_bytes_new_take (g_steal_pointer (&segment), view->record->segment_size);
 }
 
+static GBytes *
+read_whole (TeesqlRepository *repository, const TeesqlRestoreView *view, const char *name, guint32 timeline, GCancellable *cancellable,
+            GError **error)
+{
+  gsize size = view->record->segment_size;
+  g_autoptr (GBytes) whole = read_object (repository, view, name, timeline, size, cancellable, error);
+
+  return whole != NULL && check_size (whole, size, name, error) ? g_steal_pointer (&whole) : NULL;
+}
+
 GBytes *
 teesql_wal_source_read_segment (TeesqlRepository *repository, const TeesqlRestoreView *view, const char *segment, guint32 from,
                                 guint32 *out_end, GCancellable *cancellable, GError **error)
@@ -131,17 +141,20 @@ teesql_wal_source_read_segment (TeesqlRepository *repository, const TeesqlRestor
   if (!teesql_wal_segment_parse (segment, size, &timeline, &start))
     return NULL; /* of another segment size: nobody has it */
   name = teesql_layout_segment (teesql_repository_get_cluster_id (repository), &view->lineage, timeline, segment);
-  whole = read_object (repository, view, name, timeline, size, cancellable, &local_error);
-  if (whole != NULL && check_size (whole, size, name, error))
-    {
-      *out_end = size;
-      return g_steal_pointer (&whole);
-    }
+  whole = read_whole (repository, view, name, timeline, cancellable, &local_error);
   if (whole == NULL && local_error == NULL)
     parts = list_parts (repository, view, name, cancellable, &local_error);
+  if (parts != NULL && parts->len == 0) /* it may have become whole in between */
+    whole = read_whole (repository, view, name, timeline, cancellable, &local_error);
   if (local_error != NULL)
-    g_propagate_error (error, g_steal_pointer (&local_error));
-  return parts != NULL ? assemble (repository, view, parts, start, from, out_end, cancellable, error) : NULL;
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
+  if (whole == NULL)
+    return assemble (repository, view, parts, start, from, out_end, cancellable, error);
+  *out_end = size;
+  return g_steal_pointer (&whole);
 }
 
 GBytes *

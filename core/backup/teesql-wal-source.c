@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define TIMELINES_BEYOND 64u /* that no record knows of yet */
+#define ATTEMPTS         10u /* at a segment that is being replaced */
 
 #define integrity(error, reason, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_INTEGRITY, reason, __VA_ARGS__)
 
@@ -70,25 +71,25 @@ check_missing (const Wanted *wanted, TeesqlWalPlace place, guint64 to, guint64 f
 {
   g_autofree char *lsn = teesql_lsn_to_string (to);
 
-  if (place == TEESQL_WAL_PLACE_GAP)
-    return integrity (error, "wal-gap", "%s was never archived, and WAL behind it was\nhint: restore from a backup behind the gap",
-                      wanted->file);
   if (place == TEESQL_WAL_PLACE_INSIDE && found_to < to)
     return integrity (error, "wal-missing", "%s must be there up to %s by the catalog, and is not: the storage lost it, or hides it",
                       wanted->file, lsn);
   return TRUE;
 }
 
-/* A child's WAL of a timeline begins where it left its parent: what the record puts before that is the parent's, the rest never. */
+/* A child's WAL of a timeline begins where it left its parent: what the record puts before that is the parent's, the rest never. In a gap
+ * that is known the archive ends: PostgreSQL reads ahead of what it replays, so it may ask for what lies behind its target. Whether the
+ * target was reached it knows itself, and does not open before; a restore without one was refused by its plan.
+ */
 static gboolean
 is_final (TeesqlWalPlace place)
 {
-  return place == TEESQL_WAL_PLACE_AFTER;
+  return place == TEESQL_WAL_PLACE_AFTER || place == TEESQL_WAL_PLACE_GAP;
 }
 
 static GBytes *
-fetch_from (TeesqlWalSource *self, guint index, const Wanted *wanted, TeesqlWalPlace *out_place, guint64 *out_end,
-            GCancellable *cancellable, GError **error)
+try_from (TeesqlWalSource *self, guint index, const Wanted *wanted, TeesqlWalPlace *out_place, guint64 *out_end, GCancellable *cancellable,
+          GError **error)
 {
   const TeesqlRestoreView *view = self->views->pdata[index];
   g_autoptr (GError) local_error = NULL;
@@ -113,6 +114,26 @@ fetch_from (TeesqlWalSource *self, guint index, const Wanted *wanted, TeesqlWalP
     return NULL;
   *out_end = wanted->start + end;
   return g_steal_pointer (&bytes);
+}
+
+/* While it is read an archiver may put a larger object in the place of small ones: what was listed is gone then, and what replaced it is
+ * there. */
+static GBytes *
+fetch_from (TeesqlWalSource *self, guint index, const Wanted *wanted, TeesqlWalPlace *out_place, guint64 *out_end,
+            GCancellable *cancellable, GError **error)
+{
+  for (guint left = ATTEMPTS;; left--)
+    {
+      g_autoptr (GError) local_error = NULL;
+      GBytes *bytes = try_from (self, index, wanted, out_place, out_end, cancellable, &local_error);
+
+      if (bytes != NULL || local_error == NULL)
+        return bytes;
+      if (left > 1 && g_str_equal (teesql_error_get_reason (local_error), "wal-missing"))
+        continue;
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return NULL;
+    }
 }
 
 static GBytes *

@@ -55,18 +55,22 @@ text_of (JsonObject *object, const char *name)
   return json_object_get_string_member_with_default (object, name, "-");
 }
 
+static gint64
+number_of (JsonObject *object, const char *name)
+{
+  return json_object_get_int_member_with_default (object, name, 0);
+}
+
 static char *
 size_of (JsonObject *object, const char *name)
 {
-  return g_format_size_full ((guint64) json_object_get_int_member_with_default (object, name, 0), G_FORMAT_SIZE_IEC_UNITS);
+  return teesql_cli_dup_size ((guint64) number_of (object, name));
 }
 
 static char *
 time_of (JsonObject *object, const char *name)
 {
-  g_autoptr (GDateTime) date = g_date_time_new_from_unix_utc (json_object_get_int_member_with_default (object, name, 0));
-
-  return g_date_time_format (date, "%Y-%m-%d %H:%M:%SZ");
+  return teesql_cli_dup_time (number_of (object, name));
 }
 
 static void
@@ -76,8 +80,20 @@ print_backup (JsonObject *backup)
   g_autofree char *size = size_of (backup, "size");
   g_autofree char *stored = size_of (backup, "stored_size");
 
-  g_print ("%-26s %-11s %s  %9s %9s  %s  %s\n", text_of (backup, "name"), text_of (backup, "type"), finished, size, stored,
+  g_print ("%-25s  %-11s  %-20s  %10s  %10s  %-17s  %s\n", text_of (backup, "name"), text_of (backup, "type"), finished, size, stored,
            text_of (backup, "stop_lsn"), text_of (backup, "label"));
+}
+
+/* What lies between two of them on one timeline was lost. */
+static void
+print_range (JsonObject *range, JsonObject *before)
+{
+  g_autofree char *end = time_of (range, "end");
+
+  if (before != NULL && number_of (before, "timeline") == number_of (range, "timeline"))
+    g_print ("gap in WAL: %s to %s\n", text_of (before, "end_lsn"), text_of (range, "start_lsn"));
+  g_print ("WAL on timeline %" G_GINT64_FORMAT ": %s to %s, up to %s\n", number_of (range, "timeline"), text_of (range, "start_lsn"),
+           text_of (range, "end_lsn"), end);
 }
 
 static void
@@ -85,20 +101,19 @@ print_list (JsonObject *list)
 {
   JsonArray *backups = json_object_get_array_member (list, "backups");
   JsonArray *wal = json_object_get_array_member (list, "wal");
+  guint n = json_array_get_length (backups);
 
-  g_print ("storage %s, lineage %s, record %" G_GINT64_FORMAT "\n", text_of (list, "storage"), text_of (list, "lineage"),
-           json_object_get_int_member_with_default (list, "sequence", 0));
-  g_print ("%-26s %-11s %-20s  %9s %9s  %s  %s\n", "NAME", "TYPE", "FINISHED", "SIZE", "STORED", "LSN", "LABEL");
-  for (guint i = 0; i < json_array_get_length (backups); i++)
+  g_print ("storage %s, lineage %s, record %" G_GINT64_FORMAT "\n\n", text_of (list, "storage"), text_of (list, "lineage"),
+           number_of (list, "sequence"));
+  if (n == 0)
+    g_print ("no backups yet\n");
+  else
+    g_print ("%-25s  %-11s  %-20s  %10s  %10s  %-17s  %s\n", "NAME", "TYPE", "FINISHED", "SIZE", "STORED", "END", "LABEL");
+  for (guint i = 0; i < n; i++)
     print_backup (json_array_get_object_element (backups, i));
+  g_print ("\n");
   for (guint i = 0; i < json_array_get_length (wal); i++)
-    {
-      JsonObject *range = json_array_get_object_element (wal, i);
-      g_autofree char *end = time_of (range, "end");
-
-      g_print ("WAL on timeline %" G_GINT64_FORMAT ": %s to %s (%s)\n", json_object_get_int_member_with_default (range, "timeline", 0),
-               text_of (range, "start_lsn"), text_of (range, "end_lsn"), end);
-    }
+    print_range (json_array_get_object_element (wal, i), i > 0 ? json_array_get_object_element (wal, i - 1) : NULL);
 }
 
 static void
@@ -113,6 +128,20 @@ print_now (JsonObject *result)
 }
 
 static void
+print_verdict (JsonObject *result)
+{
+  gint64 damages = number_of (result, "damages");
+  gint64 notes = number_of (result, "notes");
+  gboolean deep = json_object_get_boolean_member_with_default (result, "deep", FALSE);
+  g_autofree char *verdict =
+      damages == 0 ? g_strdup ("nothing is damaged or missing") : g_strdup_printf ("%" G_GINT64_FORMAT " damaged or missing", damages);
+  g_autofree char *remarks = notes == 0 ? g_strdup ("") : g_strdup_printf (" (notes: %" G_GINT64_FORMAT ")", notes);
+
+  g_print ("%" G_GINT64_FORMAT " objects checked, %s: %s%s\n", number_of (result, "objects"),
+           deep ? "every byte of them" : "presence, size and end of each", verdict, remarks);
+}
+
+static void
 print_findings (JsonObject *result)
 {
   JsonArray *findings = json_object_get_array_member (result, "findings");
@@ -123,10 +152,7 @@ print_findings (JsonObject *result)
       g_print ("%s %s: %s: %s\n", text_of (finding, "severity"), text_of (finding, "reason"), text_of (finding, "name"),
                text_of (finding, "message"));
     }
-  g_print ("%" G_GINT64_FORMAT " objects checked%s: %" G_GINT64_FORMAT " damaged or missing, %" G_GINT64_FORMAT " remarks\n",
-           json_object_get_int_member_with_default (result, "objects", 0),
-           json_object_get_boolean_member_with_default (result, "deep", FALSE) ? ", every byte" : "",
-           json_object_get_int_member_with_default (result, "damages", 0), json_object_get_int_member_with_default (result, "notes", 0));
+  print_verdict (result);
 }
 
 /* ---- verbs ---- */
@@ -194,13 +220,27 @@ is_meant (JsonObject *backup, const char *text)
   return g_str_has_prefix (text_of (backup, "name"), text) || g_str_has_prefix (text_of (backup, "id"), text);
 }
 
+static char *
+dup_member (JsonObject *object, const char *name, JsonNode *node)
+{
+  g_autofree char *size = NULL;
+
+  if (JSON_NODE_HOLDS_NULL (node))
+    return g_strdup ("-");
+  if (json_node_get_value_type (node) == G_TYPE_STRING)
+    return g_strdup (json_node_get_string (node));
+  if (g_str_has_suffix (name, "ed"))
+    return time_of (object, name);
+  if (!g_str_has_suffix (name, "size"))
+    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
+  size = size_of (object, name);
+  return g_strdup_printf ("%s (%" G_GINT64_FORMAT " bytes)", size, json_node_get_int (node));
+}
+
 static void
 print_member (JsonObject *object, const char *name, JsonNode *node, gpointer data)
 {
-  g_autofree char *text = JSON_NODE_HOLDS_NULL (node)                        ? g_strdup ("-")
-                          : json_node_get_value_type (node) == G_TYPE_STRING ? g_strdup (json_node_get_string (node))
-                          : g_str_has_suffix (name, "ed")                    ? time_of (object, name)
-                                                          : g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
+  g_autofree char *text = dup_member (object, name, node);
 
   g_print ("%-12s %s\n", name, text);
 }
@@ -274,8 +314,12 @@ run_verify (const TeesqlCliGlobals *globals, int argc, char **argv)
 static void
 print_expired (JsonObject *result)
 {
-  g_print ("%" G_GINT64_FORMAT " objects removed from %s\n", json_object_get_int_member_with_default (result, "removed", 0),
-           text_of (result, "storage"));
+  gint64 removed = number_of (result, "removed");
+
+  if (removed == 0)
+    g_print ("nothing in %s is old enough to go\n", text_of (result, "storage"));
+  else
+    g_print ("%" G_GINT64_FORMAT " objects removed from %s\n", removed, text_of (result, "storage"));
 }
 
 static void

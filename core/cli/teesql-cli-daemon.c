@@ -9,49 +9,106 @@
 #include <unistd.h>
 
 #define BAR_WIDTH 30
+#define STEADY_US (2 * G_USEC_PER_SEC) /* a rate of less says nothing about the rest */
+#define MIN_US    (G_USEC_PER_SEC / 4)
+#define REDRAW_US (G_USEC_PER_SEC / 10)
 
+/* a restore tells from several threads */
+static GMutex progress_lock;
 static gint64 progress_since_us;
+static gint64 progress_drawn_us;
 static char *progress_phase;
 static gboolean progress_drawn;
 
-/* `base  [#########-------]  42 %  1.3 GiB of 3.1 GiB  118 MiB/s` */
-void
-teesql_cli_draw_progress (const char *phase, guint64 done, guint64 total)
+/* With a plain blank: g_format_size() has one that does not break, of two bytes, which spoils columns. */
+char *
+teesql_cli_dup_size (guint64 bytes)
+{
+  g_autofree char *text = g_format_size_full (bytes, G_FORMAT_SIZE_IEC_UNITS);
+  g_auto (GStrv) parts = g_strsplit (text, "\302\240", 2);
+
+  return g_strjoinv (" ", parts);
+}
+
+char *
+teesql_cli_dup_time (gint64 at_unix)
+{
+  g_autoptr (GDateTime) date = g_date_time_new_from_unix_utc (at_unix);
+
+  return date != NULL ? g_date_time_format (date, "%Y-%m-%d %H:%M:%SZ") : g_strdup ("-");
+}
+
+static char *
+dup_left (guint64 done, guint64 total, gint64 elapsed_us)
+{
+  guint64 left_s = 0;
+
+  if (elapsed_us < STEADY_US || done == 0)
+    return g_strdup ("");
+  left_s = (guint64) ((double) (total - MIN (done, total)) / (double) done * (double) elapsed_us / G_USEC_PER_SEC);
+  return g_strdup_printf ("  %u:%02u left", (guint) (left_s / 60), (guint) (left_s % 60));
+}
+
+/* `copy       [#########-------]  42 %  1.3 GiB of 3.1 GiB  118.0 MiB/s  0:15 left` */
+static void
+draw (const char *phase, guint64 done, guint64 total, gint64 elapsed_us)
+{
+  char bar[BAR_WIDTH + 1];
+  guint filled = total > 0 ? (guint) (MIN (done, total) * BAR_WIDTH / total) : 0;
+  g_autofree char *have = teesql_cli_dup_size (done);
+  g_autofree char *want = teesql_cli_dup_size (total);
+  g_autofree char *rate = teesql_cli_dup_size ((guint64) ((double) done * G_USEC_PER_SEC / (double) MAX (elapsed_us, MIN_US)));
+  g_autofree char *left = dup_left (done, total, elapsed_us);
+
+  memset (bar, '-', BAR_WIDTH);
+  memset (bar, '#', filled);
+  bar[BAR_WIDTH] = '\0';
+  if (total > 0)
+    g_printerr ("\r\033[K%-10s [%s] %3u %%  %s of %s  %s/s%s", phase, bar, (guint) (MIN (done, total) * 100 / total), have, want, rate,
+                left);
+  else if (done > 0)
+    g_printerr ("\r\033[K%-10s %s  %s/s", phase, have, rate);
+  else
+    g_printerr ("\r\033[K%s …", phase);
+}
+
+static void
+take_progress (const char *phase, guint64 done, guint64 total)
 {
   gint64 now = g_get_monotonic_time ();
-  char bar[BAR_WIDTH + 1];
-  g_autofree char *have = g_format_size_full (done, G_FORMAT_SIZE_IEC_UNITS);
-  g_autofree char *want = g_format_size_full (total, G_FORMAT_SIZE_IEC_UNITS);
-  g_autofree char *rate = NULL;
-  guint filled = total > 0 ? (guint) (MIN (done, total) * BAR_WIDTH / total) : 0;
+  gboolean changed = g_strcmp0 (progress_phase, phase) != 0;
 
-  if (!isatty (STDERR_FILENO))
+  if (!changed && progress_drawn && now - progress_drawn_us < REDRAW_US)
     return;
-  if (g_strcmp0 (progress_phase, phase) != 0)
+  if (changed)
     {
       g_free (progress_phase);
       progress_phase = g_strdup (phase);
       progress_since_us = now;
     }
-  memset (bar, '-', BAR_WIDTH);
-  memset (bar, '#', filled);
-  bar[BAR_WIDTH] = '\0';
-  rate = g_format_size_full (done * G_USEC_PER_SEC / (guint64) MAX (now - progress_since_us, G_USEC_PER_SEC / 4), G_FORMAT_SIZE_IEC_UNITS);
-  if (total > 0)
-    g_printerr ("\r\033[K%-10s [%s] %3u %%  %s of %s  %s/s", phase, bar, (guint) (MIN (done, total) * 100 / total), have, want, rate);
-  else if (done > 0)
-    g_printerr ("\r\033[K%-10s %s  %s/s", phase, have, rate);
-  else
-    g_printerr ("\r\033[K%s …", phase);
+  draw (phase, done, total, now - progress_since_us);
+  progress_drawn_us = now;
   progress_drawn = TRUE;
+}
+
+void
+teesql_cli_draw_progress (const char *phase, guint64 done, guint64 total)
+{
+  if (!isatty (STDERR_FILENO))
+    return;
+  g_mutex_lock (&progress_lock);
+  take_progress (phase, done, total);
+  g_mutex_unlock (&progress_lock);
 }
 
 void
 teesql_cli_end_progress (void)
 {
+  g_mutex_lock (&progress_lock);
   if (progress_drawn)
     g_printerr ("\r\033[K");
   progress_drawn = FALSE;
+  g_mutex_unlock (&progress_lock);
 }
 
 static GError *

@@ -1,54 +1,21 @@
 #include "cli/teesql-cli-restore.h"
 
 #include "base/teesql-hex.h"
-
-#include <unistd.h>
-
-#define BAR_WIDTH 24
+#include "cli/teesql-cli-daemon.h"
 
 /* ---- progress ---- */
-
-static gboolean
-shows_progress (const TeesqlCliRestore *self)
-{
-  return !self->globals->quiet && isatty (STDERR_FILENO);
-}
-
-static void
-print_bar (const char *phase, guint64 done, guint64 total, gint64 elapsed_us)
-{
-  char bar[BAR_WIDTH + 1];
-  guint filled = total > 0 ? (guint) (MIN (done, total) * BAR_WIDTH / total) : 0;
-  guint64 rate = elapsed_us > 0 ? (guint64) ((double) done * G_USEC_PER_SEC / (double) elapsed_us) : 0;
-  guint64 left_s = rate > 0 && total > done ? (total - done) / rate : 0;
-  g_autofree char *size = g_format_size_full (done, G_FORMAT_SIZE_IEC_UNITS);
-  g_autofree char *speed = g_format_size_full (rate, G_FORMAT_SIZE_IEC_UNITS);
-
-  for (guint i = 0; i < BAR_WIDTH; i++)
-    bar[i] = i < filled ? '#' : '.';
-  bar[BAR_WIDTH] = '\0';
-  g_printerr ("\r\033[K%-10s [%s] %3u %%  %s  %s/s  %u:%02u left", phase, bar, total > 0 ? (guint) (MIN (done, total) * 100 / total) : 0,
-              size, speed, (guint) (left_s / 60), (guint) (left_s % 60));
-}
 
 void
 teesql_cli_restore_progress (guint64 done, guint64 total, const char *phase, gpointer user_data)
 {
   const TeesqlCliRestore *self = user_data;
 
-  if (!shows_progress (self))
+  if (self->globals->quiet || self->globals->json)
     return;
-  if (total > 0 && done < total)
-    print_bar (phase, done, total, g_get_monotonic_time () - self->begun_us);
+  if (done < total)
+    teesql_cli_draw_progress (phase, done, total);
   else
-    g_printerr ("\r\033[K%-10s ...", phase);
-}
-
-void
-teesql_cli_restore_end_progress (const TeesqlCliRestore *self)
-{
-  if (shows_progress (self))
-    g_printerr ("\r\033[K");
+    teesql_cli_draw_progress (phase, 0, 0);
 }
 
 /* ---- results ---- */
@@ -204,10 +171,10 @@ static void
 print_positions (const TeesqlRestoreReport *report)
 {
   g_autofree char *offered = teesql_lsn_to_string (report->repository_lsn);
-  g_autofree char *known = report->known_lsn != 0 ? teesql_lsn_to_string (report->known_lsn) : g_strdup ("nothing newer is known");
+  g_autofree char *known = report->known_lsn != 0 ? teesql_lsn_to_string (report->known_lsn) : g_strdup ("nothing");
 
-  g_print ("lineage %s, timeline %u; the repository leads up to %s (known: %s)\n", report->head.lineage.text, report->timeline, offered,
-           known);
+  g_print ("lineage %s, timeline %u; the repository leads up to %s (newest that is known: %s)\n", report->head.lineage.text,
+           report->timeline, offered, known);
 }
 
 static void
@@ -234,7 +201,7 @@ print_plan (const TeesqlCliRestore *self)
     {
       const TeesqlBackup *backup = report->chain->pdata[i];
       g_autofree char *name = teesql_backup_dup_name (backup);
-      g_autofree char *size = g_format_size_full (teesql_backup_get_plain_size (backup), G_FORMAT_SIZE_IEC_UNITS);
+      g_autofree char *size = teesql_cli_dup_size (teesql_backup_get_plain_size (backup));
 
       g_print ("%s backup %s, %s\n", backup->incremental ? "incremental" : "full", name, size);
     }
@@ -254,7 +221,7 @@ print_changes (const TeesqlRestoreReport *report)
 static void
 print_end (const TeesqlCliRestore *self)
 {
-  g_autofree char *size = g_format_size_full (self->report->bytes, G_FORMAT_SIZE_IEC_UNITS);
+  g_autofree char *size = teesql_cli_dup_size (self->report->bytes);
   double seconds = (double) (g_get_monotonic_time () - self->begun_us) / G_USEC_PER_SEC;
 
   if (self->dry_run)

@@ -1,6 +1,7 @@
 #include "cli/teesql-cli-restore.h"
 
 #include "base/teesql-domains.h"
+#include "cli/teesql-cli-daemon.h"
 
 #include <pwd.h>
 #include <string.h>
@@ -291,7 +292,7 @@ teesql_cli_run_restore (const TeesqlCliGlobals *globals, int argc, char **argv)
   if (self.repository == NULL)
     return teesql_cli_fail (error);
   ok = teesql_cli_run_blocking (work, &self, &error);
-  teesql_cli_restore_end_progress (&self);
+  teesql_cli_end_progress ();
   if (ok)
     {
       teesql_cli_restore_print (&self);

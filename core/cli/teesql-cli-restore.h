@@ -43,7 +43,6 @@ typedef struct
 
 /* on the terminal, from any one thread */
 void teesql_cli_restore_progress (guint64 done, guint64 total, const char *phase, gpointer user_data);
-void teesql_cli_restore_end_progress (const TeesqlCliRestore *self);
 void teesql_cli_restore_print (const TeesqlCliRestore *self);
 void teesql_cli_restore_print_failure (const TeesqlCliRestore *self, const GError *error); /* for --json */
 

@@ -12,17 +12,23 @@ print_component (JsonObject *components, const char *name, JsonNode *node, gpoin
   JsonObject *component = json_node_get_object (node);
   const char *message = text_of (component, "message");
 
-  g_print ("%-12s %-9s %s\n", name, text_of (component, "health"), message != NULL ? message : "");
+  if (message != NULL)
+    g_print ("%-12s %-9s %s\n", name, text_of (component, "health"), message);
+  else
+    g_print ("%-12s %s\n", name, text_of (component, "health"));
+}
+
+static gint64
+number_of (JsonObject *object, const char *name)
+{
+  return json_object_get_int_member_with_default (object, name, 0);
 }
 
 static char *
-describe_age (JsonObject *facts, const char *name)
+describe_age (gint64 at)
 {
-  gint64 at = json_object_get_int_member_with_default (facts, name, 0);
   gint64 age = g_get_real_time () / G_USEC_PER_SEC - at;
 
-  if (at == 0)
-    return g_strdup ("never");
   if (age < 120)
     return g_strdup_printf ("%" G_GINT64_FORMAT " s ago", MAX (age, 0));
   if (age < 7200)
@@ -31,22 +37,39 @@ describe_age (JsonObject *facts, const char *name)
 }
 
 static void
+print_backups (JsonObject *facts)
+{
+  gint64 oldest = number_of (facts, "oldest_restorable");
+  g_autofree char *last = describe_age (number_of (facts, "last_backup"));
+  g_autofree char *full = describe_age (number_of (facts, "last_full"));
+  g_autofree char *since = teesql_cli_dup_time (oldest);
+
+  if (number_of (facts, "backups") == 0)
+    g_print ("  backups     none yet\n");
+  else
+    g_print ("  backups     %" G_GINT64_FORMAT ", the last %s, the last full one %s\n", number_of (facts, "backups"), last, full);
+  if (oldest != 0)
+    g_print ("  restorable  to any moment since %s\n", since);
+  else
+    g_print ("  restorable  nothing yet\n");
+}
+
+static void
 print_repository (JsonObject *backups, const char *name, JsonNode *node, gpointer data)
 {
   JsonObject *facts = json_node_get_object (node);
-  g_autofree char *last = describe_age (facts, "last_backup");
-  g_autofree char *oldest = describe_age (facts, "oldest_restorable");
-  g_autofree char *lag =
-      g_format_size_full ((guint64) json_object_get_int_member_with_default (facts, "wal_lag_bytes", 0), G_FORMAT_SIZE_IEC_UNITS);
+  gint64 gaps = number_of (facts, "gaps");
+  g_autofree char *lag = teesql_cli_dup_size ((guint64) number_of (facts, "wal_lag_bytes"));
 
-  g_print ("\nstorage %s: %s, %" G_GINT64_FORMAT " backups, last %s, restorable from %s on\n", name, text_of (facts, "state"),
-           json_object_get_int_member_with_default (facts, "backups", 0), last, oldest);
-  g_print ("  WAL lag %s, %.1f s; gaps %" G_GINT64_FORMAT "%s%s\n", lag,
-           (double) json_object_get_int_member_with_default (facts, "wal_lag_ms", 0) / 1000,
-           json_object_get_int_member_with_default (facts, "gaps", 0), text_of (facts, "running") != NULL ? "; running: " : "",
-           text_of (facts, "running") != NULL ? text_of (facts, "running") : "");
+  g_print ("\nstorage %s: %s\n", name, text_of (facts, "state"));
+  print_backups (facts);
+  g_print ("  WAL         %s not stored yet, since %.1f s\n", lag, (double) number_of (facts, "wal_lag_ms") / 1000);
+  if (gaps > 0)
+    g_print ("  gaps        %" G_GINT64_FORMAT " in its WAL since teesqld started: `teesql backup list`\n", gaps);
+  if (text_of (facts, "running") != NULL)
+    g_print ("  running     %s\n", text_of (facts, "running"));
   if (text_of (facts, "problem") != NULL)
-    g_print ("  %s\n", text_of (facts, "problem"));
+    g_print ("  problem     %s\n", text_of (facts, "problem"));
 }
 
 static void
@@ -58,7 +81,7 @@ print_status (JsonObject *status)
   g_print ("%s\n\n", text_of (status, "status"));
   json_object_foreach_member (json_object_get_object_member (status, "components"), print_component, NULL);
   json_object_foreach_member (json_object_get_object_member (status, "backups"), print_repository, NULL);
-  if (json_array_get_length (notices) > 0)
+  if (json_array_get_length (notices) + json_array_get_length (taints) > 0)
     g_print ("\n");
   for (guint i = 0; i < json_array_get_length (notices); i++)
     {

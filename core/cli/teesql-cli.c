@@ -119,7 +119,7 @@ teesql_cli_print_commands (const TeesqlCliCommand *commands, guint n_commands, c
 {
   g_print ("Usage: teesql [--config FILE] [--plugin-path DIR] [--json] [--quiet] [--verbose] %sCOMMAND …\n\n", prefix);
   for (guint i = 0; i < n_commands; i++)
-    g_print ("  %-10s %s\n", commands[i].name, commands[i].summary);
+    g_print ("  %-11s %s\n", commands[i].name, commands[i].summary);
   g_print ("\n`teesql %sCOMMAND --help` says more, and teesql(1) everything.\n", prefix);
 }
 

@@ -13,7 +13,7 @@
 
 #define MAX_CALLS   16
 #define REQUEST_S   10
-#define PROGRESS_MS 500
+#define PROGRESS_MS 200
 
 struct _TeesqlControlServer
 {

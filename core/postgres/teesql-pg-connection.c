@@ -8,10 +8,13 @@
 #define OPEN_TIMEOUT_S  10
 #define QUERY_TIMEOUT_S 45 /* past the server's own limit below, which leaves a better message */
 #define MAX_PARAMETERS  8
-/* The rest of the session is as plain as it can be: nothing an object in the database does may steer it. */
+/* The rest of the session is as plain as it can be: nothing an object in the database does may steer it. What
+ * teesqld itself writes it can write again, and it must not wait for the standbys that it only starts later (zero loss): commits are local.
+ */
 #define SESSION_OPTIONS                                                                                                                    \
   "-c search_path= -c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s "                               \
-  "-c standard_conforming_strings=on -c row_security=off -c client_min_messages=warning -c default_transaction_read_only=off"
+  "-c standard_conforming_strings=on -c row_security=off -c client_min_messages=warning -c default_transaction_read_only=off "             \
+  "-c synchronous_commit=local"
 
 struct _TeesqlPgConnection
 {

@@ -2,7 +2,8 @@
 """A store that speaks Google's JSON API for objects, strictly enough that @google-cloud/storage and rclone work with it: media, multipart and
 resumable uploads, ranges, pages, preconditions, generations, compose. Objects live in memory. Faults are asked for by name.
 
-Started as a program it prints {"ready": true, "url": …}; `--token T` makes every request carry `Authorization: Bearer T`."""
+Started as a program it prints {"ready": true, "url": …}; `--token T` makes every request carry `Authorization: Bearer T`, `--machine` hands the first of
+them out as a machine's metadata server does, and with `--file` objects outlive a SIGKILL."""
 
 import argparse
 import base64
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import sys
 import threading
 import time
@@ -20,6 +22,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CHUNK = 256 * 1024
+METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
 _TABLE = []
 for _i in range(256):
     _crc = _i
@@ -79,13 +82,35 @@ def crc32c_combine(a, b, size):
 class Store:
     """Buckets, what lies in them, uploads under way, and the faults that were asked for."""
 
-    def __init__(self, tokens=()):
+    def __init__(self, tokens=(), file=None):
         self.lock = threading.Lock()
         self.buckets, self.sessions, self.url = {}, {}, ""
         self.tokens = set(tokens)
         self.generation = 1000
         self.faults = []  # (word, times, pattern of method and path)
         self.requests = []
+        self.machine_token = None
+        self.file = self.load(file) if file else None
+
+    def load(self, path):
+        """A transaction that SIGKILL cuts short is rolled back; against a power cut nothing is done."""
+        file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        file.execute("PRAGMA synchronous = OFF")
+        file.execute("CREATE TABLE IF NOT EXISTS objects (bucket, name, generation, crc, time, type, md5, data, PRIMARY KEY (bucket, name))")
+        for bucket, name, generation, crc, moment, kind, md5, data in file.execute("SELECT * FROM objects"):
+            self.buckets.setdefault(bucket, {})[name] = {"data": data, "generation": generation, "crc": crc, "time": moment, "type": kind, "md5": md5}
+            self.generation = max(self.generation, int(generation))
+        return file
+
+    def keep(self, bucket, name, found):
+        if self.file:
+            self.file.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                              (bucket, name, found["generation"], found["crc"], found["time"], found["type"], found["md5"], found["data"]))
+
+    def remove(self, bucket, name):
+        del self.objects(bucket)[name]
+        if self.file:
+            self.file.execute("DELETE FROM objects WHERE bucket = ? AND name = ?", (bucket, name))
 
     def fault(self, word, times=1, pattern=""):
         with self.lock:
@@ -114,6 +139,7 @@ class Store:
             self.generation += 1
             objects[name] = {"data": data, "generation": str(self.generation), "crc": crc, "time": time.time(), "type": content_type,
                              "md5": hashlib.md5(data).digest()}
+            self.keep(bucket, name, objects[name])
             return self.describe(bucket, name)
 
     def objects(self, bucket):
@@ -192,6 +218,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.content = self.body()
             if self.spoiled(store.take_fault(line)):
+                return
+            if store.machine_token and self.url.path == METADATA_PATH and self.headers.get("Metadata-Flavor") == "Google":
+                self.answer(200, {"access_token": store.machine_token, "expires_in": 3599, "token_type": "Bearer"})
                 return
             if store.tokens and self.headers.get("Authorization", "").removeprefix("Bearer ") not in store.tokens:
                 raise Refusal(401, "authError", "Invalid Credentials")
@@ -304,7 +333,7 @@ class Handler(BaseHTTPRequestHandler):
     def object_delete(self, store, bucket, name):
         with store.lock:
             store.find(bucket, name)
-            del store.objects(bucket)[name]
+            store.remove(bucket, name)
         self.answer(204)
 
     def compose_post(self, store, bucket, name):
@@ -348,7 +377,7 @@ class Handler(BaseHTTPRequestHandler):
         result = store.insert(bucket, metadata.get("name") or self.query["name"], data, self.query)
         if "crc32c" in metadata and metadata["crc32c"] != result["crc32c"]:
             with store.lock:
-                del store.objects(bucket)[result["name"]]
+                store.remove(bucket, result["name"])
             raise Refusal(400, "invalid", "crc32c does not match")
         self.done(result)
 
@@ -419,10 +448,10 @@ class Server(ThreadingHTTPServer):
         return self
 
 
-def start(buckets, tokens=(), port=0):
-    store = Store(tokens)
+def start(buckets, tokens=(), port=0, file=None):
+    store = Store(tokens, file)
     for bucket in buckets:
-        store.buckets[bucket] = {}
+        store.buckets.setdefault(bucket, {})
     return Server(store, port).start()
 
 
@@ -431,8 +460,11 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--bucket", action="append", default=[])
     parser.add_argument("--token", action="append", default=[])
+    parser.add_argument("--machine", action="store_true")
+    parser.add_argument("--file")
     arguments = parser.parse_args()
-    server = start(arguments.bucket, arguments.token, arguments.port)
+    server = start(arguments.bucket, arguments.token, arguments.port, arguments.file)
+    server.store.machine_token = arguments.token[0] if arguments.machine else None
     print(json.dumps({"ready": True, "url": server.url}), flush=True)
     threading.Event().wait()
 

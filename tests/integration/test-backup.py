@@ -1,358 +1,320 @@
 #!/usr/bin/env python3
 """Backups as their operator sees them: a managed PostgreSQL that is written to all the time, teesqld with a storage, `teesql backup` and `teesql restore`;
-and the same while teesqld, the storage host and PostgreSQL are killed at random moments. Row by row: what was committed before a point is there, what came
-behind it is not. `tests/run.sh --full` runs 50 rounds instead of 5."""
+and the same while teesqld, the storage host, PostgreSQL and the store are killed at random moments. Row by row: what was committed before a point is there,
+what came behind it is not. TEESQL_FULL=1 runs 50 rounds instead of 5, TEESQL_TEST_SEED repeats one."""
 
-import hashlib
 import json
 import os
-import random
+import pty
+import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import schema, tap  # noqa: E402
-from harness.processes import TEESQL, Process, run, wait_for  # noqa: E402
-from harness.world import World, postgres_bindir, postgres_user  # noqa: E402
+from harness.managed import RANDOM, FileStore, Session, Site, give_to_host, judge, kill_all, lsn, lsn_text  # noqa: E402
+from harness.processes import TEESQL, wait_for  # noqa: E402
 
-ROUNDS = 50 if os.environ.get("TEESQL_FULL") == "1" else 5
-RANDOM = random.Random(int(os.environ.get("TEESQL_TEST_SEED", "0")) or time.time_ns())
-
-
-def lsn(text):
-    high, low = text.split("/")
-    return int(high, 16) << 32 | int(low, 16)
+ROUNDS = int(os.environ.get("TEESQL_TEST_ROUNDS", "0")) or (50 if os.environ.get("TEESQL_FULL") == "1" else 5)
 
 
-def lsn_text(number):
-    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
-
-
-def payload(number):
-    return hashlib.md5(str(number).encode()).hexdigest()
-
-
-class Writer(threading.Thread):
-    """Commits one row after the other and notes, per row, an LSN and a time from before it was written and from after it was committed."""
-
-    def __init__(self, world):
-        super().__init__(daemon=True)
-        self.world, self.rows, self.ending, self.lock = world, [], threading.Event(), threading.Lock()
-        self.next = 1
-
-    def run(self):
-        while not self.ending.is_set():
-            try:
-                self.write_some()
-            except (AssertionError, subprocess.TimeoutExpired, OSError):
-                self.ending.wait(0.2)  # the server is away; it comes back
-
-    def write_some(self):
-        sql = "".join("SELECT pg_current_wal_insert_lsn() || ' ' || extract(epoch FROM clock_timestamp());"
-                      f"INSERT INTO ticks VALUES ({self.next + i}, '{payload(self.next + i)}');" for i in range(20))
-        sql += "SELECT pg_current_wal_insert_lsn() || ' ' || extract(epoch FROM clock_timestamp());"
-        exists = self.world.postgres.admin(f"SELECT count(*) FROM ticks WHERE id >= {self.next}")
-        if exists != "0":  # the answer of an earlier batch was lost
-            self.next = int(self.world.postgres.admin("SELECT max(id) + 1 FROM ticks"))
-            return
-        marks = self.world.postgres.admin(sql).splitlines()
-        for i in range(20):
-            before, after = marks[i].split(), marks[i + 1].split()
-            with self.lock:
-                self.rows.append((self.next + i, lsn(before[0]), lsn(after[0]), float(before[1]), float(after[1])))
-        self.next += 20
-
-    def stop(self):
-        self.ending.set()
-        self.join(60)
-
-    def snapshot(self):
-        with self.lock:
-            return list(self.rows)
-
-
-class Backups:
-    def __init__(self, world, storage):
-        self.world, self.storage = world, storage
-        self.restored = 0
-
-    def teesql(self, *arguments, check=True, timeout=300):
-        return run([TEESQL, "--config", self.world.daemon_config, "--json", *arguments], check=check, timeout=timeout)
-
-    def ask(self, *arguments, **extra):
-        return json.loads(self.teesql(*arguments, **extra).stdout)
-
-    def facts(self):
-        status = self.ask("status", check=False)
-        return status["backups"].get("disk", {})
-
-    def wait_streaming(self):
-        def streaming():
-            result = self.teesql("status", check=False)
-            if result.returncode not in (0, 1):
-                return False
-            facts = json.loads(result.stdout)["backups"].get("disk", {})
-            return facts.get("state") == "streaming" and facts
-        return wait_for(streaming, "WAL to stream", 90, every=0.2)
-
-    def wait_durable(self, target):
-        return wait_for(lambda: (self.facts().get("durable_lsn") or 0) >= target, f"WAL to be durable up to {lsn_text(target)}", 90, every=0.2)
-
-    def restore(self, *arguments, check=True):
-        """Restores with `--recover` into a new folder, and returns it."""
-        self.restored += 1
-        target = os.path.join(self.world.dir, f"restored-{self.restored}", "data")
-        os.makedirs(os.path.dirname(target))
-        if postgres_user():
-            os.chown(os.path.dirname(target), postgres_user().pw_uid, postgres_user().pw_gid)
-        result = self.teesql("restore", "--target-directory", target, *arguments, check=check, timeout=600)
-        return target, result
-
-    def discard(self, target):
-        shutil.rmtree(os.path.dirname(target))
-
-
-class Restored:
-    """A server on a restored directory, by itself."""
-
-    def __init__(self, world, data):
-        self.world, self.data, self.bindir, self.user = world, data, postgres_bindir(), postgres_user()
-        self.sockets = os.path.dirname(data)
-        self.process = Process("restored", [os.path.join(self.bindir, "postgres"), "-D", data, "-clisten_addresses=", f"-cunix_socket_directories={self.sockets}",
-                                            "-cfsync=off", "-csummarize_wal=off"], world.logs, user=self.user)
-        self.process.wait_until(lambda: run([os.path.join(self.bindir, "pg_isready"), "-q", "-h", self.sockets], check=False).returncode == 0, "ready", 60)
-
-    def sql(self, text):
-        return run([os.path.join(self.bindir, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.sockets, "-U", "postgres", "-d", "postgres", "-c", text],
-                   env={**os.environ, "PGPASSWORD": self.world.postgres.password}).stdout.strip()
-
-    def rows(self):
-        return dict((int(line.split("|")[0]), line.split("|")[1]) for line in self.sql("SELECT id, payload FROM ticks").splitlines())
-
-    def amcheck(self):
-        self.sql("CREATE EXTENSION IF NOT EXISTS amcheck")
-        run([os.path.join(self.bindir, "pg_amcheck"), "-h", self.sockets, "-U", "postgres", "-d", "postgres", "--heapallindexed"],
-            env={**os.environ, "PGPASSWORD": self.world.postgres.password}, timeout=300)
-
-    def stop(self):
-        self.process.stop(signal.SIGINT)
-
-
-def check_checksums(data):
-    extra = {"user": postgres_user().pw_uid, "group": postgres_user().pw_gid, "extra_groups": []} if postgres_user() else {}
-    run([os.path.join(postgres_bindir(), "pg_checksums"), "--check", "-D", data], cwd="/", timeout=300, **extra)
-
-
-def judge(rows, found, must, must_not):
-    """@must(row), @must_not(row): what has to be there, what must not."""
-    for number, text in found.items():
-        tap.equal(text, payload(number), f"row {number}")
-    missing = [row[0] for row in rows if must(row) and row[0] not in found]
-    assert not missing, f"{len(missing)} committed rows are missing, the first is {missing[0]}"
-    extra = [row[0] for row in rows if must_not(row) and row[0] in found]
-    assert not extra, f"{len(extra)} rows of later are there, the first is {extra[0]}"
-
-
-def check_restored(world, backups, rows, arguments, must, must_not, thorough=False):
-    target, _ = backups.restore("--recover", *arguments)
-    check_checksums(target)
-    server = Restored(world, target)
-    try:
-        judge(rows, server.rows(), must, must_not)
-        assert server.sql("SELECT timeline_id FROM pg_control_checkpoint()") != "1", "a restored cluster goes on under the old timeline"
-        if thorough:
-            server.amcheck()
-    finally:
-        server.stop()
-    backups.discard(target)
-
-
-# --- cases
+# --- taken
 
 
 @tap.case("the first full backup is taken without being asked for, and the operator sees it")
-def first_backup(world, backups, writer):
-    facts = wait_for(lambda: (lambda f: f.get("backups", 0) >= 1 and f)(backups.facts()), "the first backup", 120, every=0.2)
+def first_backup(site):
+    facts = site.wait_facts(lambda f: f["backups"] >= 1, "the first backup")
     assert facts["last_full"] is not None and facts["oldest_restorable"] is not None, facts
-    listing = schema.check_text(backups.teesql("backup", "list").stdout, "backup-list")
+    listing = schema.check_text(site.teesql("backup", "list").stdout, "backup-list")
     tap.equal(listing["backups"][0]["type"], "full")
-    tap.equal(world.http("/health")[1]["status"], "ok")
-    text = run([TEESQL, "--config", world.daemon_config, "backup", "list"]).stdout
-    tap.contains(text, listing["backups"][0]["name"])
+    wait_for(lambda: site.world.http("/health")[1]["status"] == "ok", "health to be ok")
+    tap.contains(site.text("backup", "list"), listing["backups"][0]["name"])
 
 
 @tap.case("a backup that is asked for stands on the last one")
-def incremental(world, backups, writer):
-    result = schema.check_text(backups.teesql("backup", "now", "--label", "before the upgrade").stdout, "backup-now")
-    tap.equal(result["backup"]["type"], "incremental")
-    tap.equal(result["backup"]["label"], "before the upgrade")
-    shown = backups.ask("backup", "show", result["backup"]["name"])
-    tap.equal(shown["id"], result["backup"]["id"])
-    full = backups.ask("backup", "now", "--full")
-    tap.equal(full["backup"]["type"], "full")
+def incremental(site):
+    result = schema.check_text(site.teesql("backup", "now", "--label", "before the upgrade").stdout, "backup-now")["backup"]
+    tap.equal(result["type"], "incremental")
+    tap.equal(result["label"], "before the upgrade")
+    tap.equal(site.ask("backup", "show", result["name"])["id"], result["id"])
+    tap.equal(site.ask("backup", "show", "latest")["id"], result["id"])
+    tap.contains(site.text("backup", "show", result["id"][:9]), "before the upgrade")
+    tap.equal(site.ask("backup", "now", "--full")["backup"]["type"], "full")
 
 
 @tap.case("nothing of a row lies readable in the storage")
-def no_plaintext(world, backups, writer):
-    needles = [payload(row[0]).encode() for row in writer.snapshot()[:3]] + [b"ticks", b"PG_VERSION", world.postgres.password.encode()]
-    for folder, _, names in os.walk(backups.storage):
+def no_plaintext(site):
+    number, text = Session(site.world).query("SELECT id, payload FROM ticks ORDER BY id DESC LIMIT 1")[0]
+    needles = [text.encode(), b"ticks", b"PG_VERSION", b"before the upgrade", site.world.postgres.password.encode()]
+    for folder, _, names in os.walk(site.stores[0].path):
         for name in names:
             with open(os.path.join(folder, name), "rb") as f:
                 content = f.read()
             for needle in needles:
-                assert needle not in content, f"{needle!r} in {name}"
+                assert needle not in content, f"{needle!r} in {name}, row {number}"
 
 
 @tap.case("what the storage has is what the catalog says, byte by byte")
-def verify(world, backups, writer):
-    result = schema.check_text(backups.teesql("backup", "verify", "--deep").stdout, "backup-verify")
-    tap.equal(result["findings"], [])
-    assert result["objects"] > 3, result
+def verify(site):
+    for how in ([], ["--deep"]):
+        result = schema.check_text(site.teesql("backup", "verify", *how).stdout, "backup-verify")
+        tap.equal(result["findings"], [])
+        assert result["objects"] > 3, result
+    tap.contains(site.text("backup", "verify"), "nothing is damaged or missing")
+
+
+def on_terminal(*command):
+    """(exit status, what a terminal shows)"""
+    master, slave = pty.openpty()
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, close_fds=True)
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # nobody has it open any more
+            break
+        if not part:
+            break
+        shown += part
+    os.close(master)
+    return child.wait(60), shown.decode()
+
+
+@tap.case("on a terminal there is progress, and at the end one line that stays")
+def terminal(site):
+    base = [TEESQL, "--config", site.world.daemon_config]
+    site.reload(max_rate="16MiB")
+    status, shown = on_terminal(*base, "backup", "now", "--full")
+    site.reload(max_rate="none")
+    tap.equal(status, 0, shown)
+    assert "\r\x1b[K" in shown and " %" in shown, shown
+    lines = [line for line in shown.split("\r\x1b[K")[-1].splitlines() if line]
+    tap.equal(len(lines), 1, lines)
+    assert re.match(r"\S+: full backup of [0-9.]+.[KMG]iB", lines[0]), lines
+    status, shown = on_terminal(*base, "--quiet", "backup", "now")
+    tap.equal((status, shown), (0, ""))
+
+
+# --- restored
 
 
 @tap.case("restored to the newest point every committed row is there")
-def restore_latest(world, backups, writer):
-    rows = writer.snapshot()
-    backups.wait_durable(rows[-1][2])
-    check_restored(world, backups, rows, [], lambda row: True, lambda row: False, thorough=True)
+def restore_latest(site):
+    site.check_latest(site.durable_rows(), thorough=True)
 
 
 @tap.case("restored to an LSN it holds what was committed before, and nothing of later")
-def restore_lsn(world, backups, writer):
-    rows = writer.snapshot()
-    middle = RANDOM.choice(rows[len(rows) // 2:])
-    backups.wait_durable(rows[-1][2])
-    check_restored(world, backups, rows, ["--to-lsn", lsn_text(middle[2])], lambda row: row[2] <= middle[2], lambda row: row[1] > middle[2])
+def restore_lsn(site):
+    rows = site.durable_rows(more=40)
+    site.check_lsn(rows, RANDOM.choice(site.reachable(rows)))
 
 
 @tap.case("restored to a time it holds what was committed before, and nothing of later")
-def restore_time(world, backups, writer):
-    rows = writer.snapshot()
-    middle = RANDOM.choice(rows[len(rows) // 2:])
-    backups.wait_durable(rows[-1][2])
-    moment = middle[4]
-    text = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)) + f".{int(moment % 1 * 1e6):06d}+00"
-    check_restored(world, backups, rows, ["--to-time", text], lambda row: row[4] < moment - 0.001, lambda row: row[3] > moment + 0.001)
+def restore_time(site):
+    rows = site.durable_rows(more=40)
+    site.check_time(rows, RANDOM.choice(site.reachable(rows)))
 
 
 @tap.case("restored to a named point it holds what was committed before")
-def restore_name(world, backups, writer):
-    wait_for(lambda: len(writer.snapshot()) > 0, "rows")
-    point = lsn(world.postgres.admin("SELECT pg_create_restore_point('before the upgrade')"))
-    wait_for(lambda: writer.snapshot()[-1][1] > point, "rows behind the point")
-    rows = writer.snapshot()
-    backups.wait_durable(rows[-1][2])
-    check_restored(world, backups, rows, ["--to-name", "before the upgrade"], lambda row: row[2] <= point, lambda row: row[1] > point)
+def restore_name(site):
+    site.writer.wait_more(5)
+    point = lsn(site.world.postgres.admin("SELECT pg_create_restore_point('before the upgrade')"))
+    rows = site.durable_rows(more=20)
+    site.check_restored(rows, ["--to-name", "before the upgrade"], lambda row: row.lsn_after <= point, lambda row: row.lsn_before > point)
+
+
+@tap.case("restored to the end of a backup that is named it holds nothing of later")
+def restore_backup(site):
+    before = site.durable_rows()
+    backup = site.ask("backup", "now")["backup"]
+    rows = before + site.durable_rows(more=20)[len(before):]
+    stop = lsn(backup["stop_lsn"])
+    site.check_restored(rows, ["--backup", backup["name"], "--to", "immediate"], lambda row: row.lsn_after <= lsn(backup["start_lsn"]), lambda row: row.lsn_before > stop)
+    first = site.ask("backup", "list")["backups"][0]
+    report = site.check_latest(rows, "--backup", first["id"][:12])
+    tap.equal(report["backups"], [first["name"]])
 
 
 @tap.case("a folder that is not empty stays as it is")
-def not_empty(world, backups, writer):
-    target = os.path.join(world.dir, "occupied")
+def not_empty(site):
+    target = site.target()
     os.makedirs(target)
     with open(os.path.join(target, "mine"), "w", encoding="ascii") as f:
         f.write("mine")
-    result = backups.teesql("restore", "--target-directory", target, check=False)
-    assert result.returncode in (1, 2), result
+    result = site.teesql("restore", "--no-adopt", "--target-directory", target, check=False)
+    tap.equal(result.returncode, 1, result.stderr)
+    tap.equal(schema.check_text(result.stdout, "restore")["reason"], "target-not-empty")
     tap.equal(os.listdir(target), ["mine"])
 
 
-@tap.case("a dry run writes nothing and says what would be done")
-def dry_run(world, backups, writer):
-    target = os.path.join(world.dir, "dry")
-    schema.check_text(backups.teesql("restore", "--target-directory", target, "--dry-run").stdout, "restore")
-    assert not os.path.exists(target)
+@tap.case("a dry run, and reading all without restoring, write nothing and say what would be done")
+def dry_run(site):
+    target = site.target()
+    for how, outcome in ((["--target-directory", target, "--dry-run"], "planned"), (["--verify-only"], "verified")):
+        report = schema.check_text(site.teesql("restore", "--no-adopt", *how).stdout, "restore")
+        tap.equal(report["outcome"], outcome)
+        tap.equal(report["backups"][-1], site.ask("backup", "list")["backups"][-1]["name"])
+    tap.equal(os.listdir(os.path.dirname(target)), [])
 
 
 @tap.case("a new key seals what comes, and what was sealed before stays readable")
-def rotate(world, backups, writer):
-    tap.equal(backups.ask("backup", "rotate-key")["epoch"], 1)
-    backups.ask("backup", "now")
-    rows = writer.snapshot()
-    backups.wait_durable(rows[-1][2])
-    check_restored(world, backups, rows, [], lambda row: True, lambda row: False)
-    tap.equal(backups.ask("backup", "list")["epochs"], [0, 1])
+def rotate(site):
+    tap.equal(site.ask("backup", "rotate-key")["epoch"], 1)
+    tap.equal(site.ask("backup", "now")["backup"]["epoch"], 1)
+    site.check_latest(site.durable_rows())
+    tap.equal(site.ask("backup", "list")["epochs"], [0, 1])
+
+
+# --- what happens to it
 
 
 @tap.case("while everything is killed at random nothing that was acknowledged is lost")
-def kills(world, backups, writer):
-    for number in range(ROUNDS):
-        victim = RANDOM.choice(["teesqld", "host", "postgres"])
-        if RANDOM.random() < 0.5:
-            asked = subprocess.Popen([TEESQL, "--config", world.daemon_config, "--quiet", "backup", "now"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        else:
-            asked = None
-        moment = time.monotonic() + RANDOM.uniform(0.2, 3)
-        wait_for(lambda: time.monotonic() > moment, "a random moment", 10)
-        durable = backups.facts().get("durable_lsn") or 0
-        kill(world, victim)
-        if asked:
-            asked.wait(120)
-        if not world.daemon.alive():
-            world.start_daemon()
-        backups.wait_streaming()
-        rows = wait_for(lambda: (lambda r: len(r) > 40 and r)(writer.snapshot()), "rows")
-        newest = rows[-1]
-        backups.wait_durable(newest[2])
-        assert backups.facts()["durable_lsn"] >= durable, "the archive went back"
-        target = RANDOM.choice(rows[len(rows) * 2 // 3:])
-        tap.comment(f"round {number + 1}: killed {victim}, restoring to {lsn_text(target[2])} of {lsn_text(newest[2])}")
-        check_restored(world, backups, rows, ["--to-lsn", lsn_text(target[2])], lambda row: row[2] <= target[2], lambda row: row[1] > target[2],
-                       thorough=number == ROUNDS - 1)
-    tap.equal(backups.ask("backup", "verify")["findings"], [])
+def kills(site):
+    site.kill_rounds(ROUNDS)
 
 
-def kill(world, victim):
-    if victim == "teesqld":
-        os.kill(world.daemon.pid, signal.SIGKILL)
-        world.daemon.child.wait()
-        return
-    if victim == "postgres":
-        pid = world.postgres.pid()
-        if pid:
-            os.kill(pid, signal.SIGKILL)
-        return
-    for entry in os.listdir("/proc"):
+@tap.case("backups that are kept need nothing of those that go")
+def retention(site):
+    site.ask("backup", "now", "--full")
+    site.ask("backup", "now")
+    site.reload(retain_full=1)
+    removed = wait_for(lambda: site.ask("backup", "expire")["removed"], "something to expire")
+    assert removed > 3, removed
+    tap.equal([b["type"] for b in site.ask("backup", "list")["backups"]], ["full", "incremental"])
+    newest = site.ask("backup", "now", "--full")["backup"]
+    tap.equal([b["name"] for b in site.ask("backup", "list")["backups"]], [newest["name"]])
+    tap.equal(site.ask("backup", "expire")["removed"], 0)
+    tap.equal(site.ask("backup", "verify", "--deep")["damages"], 0)
+    rows = site.durable_rows(more=40)
+    site.check_lsn(rows, RANDOM.choice(site.reachable(rows)))
+    target, result = site.restore("--to-lsn", lsn_text(lsn(newest["start_lsn"]) - 1), check=False)
+    tap.equal(result.returncode, 1, result.stdout)
+    tap.equal(json.loads(result.stdout)["reason"], "backup-none")
+    assert not os.path.exists(target)
+    site.reload(retain_full=4)
+
+
+@tap.case("a slot that is lost is a gap that is named, and a full backup at once")
+def slot_lost(site):
+    store, admin = site.stores[0], site.world.postgres.admin
+    newest = site.ask("backup", "list")["backups"][-1]
+    gaps = site.facts()["gaps"]
+    site.reload(slot_limit="64MiB", max_lag="2s")
+    wait_for(lambda: admin("SHOW max_slot_wal_keep_size") == "64MB", "the limit")
+    store.kill()
+    try:
+        inside = int(admin("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+        wait_for(lambda: site.world.http("/health")[1]["reason"] in ("wal-lag", "wal-waiting", "file-permission"), "an alarm")
+        for _ in range(16):
+            admin("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'a', 'b')")
+        admin("CHECKPOINT")
+        wait_for(lambda: admin("SELECT wal_status FROM pg_replication_slots") in ("lost", "unreserved") and not admin("CHECKPOINT"), "the slot to be lost")
+        wait_for(lambda: admin("CHECKPOINT; SELECT wal_status FROM pg_replication_slots") == "lost", "the slot to be lost")
+        behind = int(admin("SELECT pg_current_wal_insert_lsn() - '0/0'"))
+    finally:
+        store.start()
+    site.wait_facts(lambda f: f["gaps"] == gaps + 1, "the gap to be seen")
+    listing = wait_for(lambda: (lambda l: l["backups"][-1]["id"] != newest["id"] and l)(site.ask("backup", "list")), "a new backup", 60)
+    tap.equal(listing["backups"][-1]["type"], "full")
+    ranges = [(lsn(r["start_lsn"]), lsn(r["end_lsn"])) for r in listing["wal"]]
+    end, start = ranges[-2][1], ranges[-1][0]
+    assert inside < end < start, (inside, behind, ranges)  # what had been received was stored
+    log = site.world.daemon.log()
+    assert re.search(f"gap.*{lsn_text(end)}.*{lsn_text(start)}", log) or re.search(f"{lsn_text(end)}.*{lsn_text(start)}", log), log[-3000:]
+    rows = site.durable_rows(more=40)
+    site.check_latest(rows)
+    _, result = site.restore("--to-lsn", lsn_text(end + 8192), check=False)
+    tap.equal(json.loads(result.stdout)["reason"], "wal-gap", result.stdout)
+    before = [row for row in rows if lsn(newest["stop_lsn"]) < row.lsn_before and row.lsn_after < end]
+    site.check_lsn(rows, before[-1])
+    result = site.ask("backup", "verify")
+    tap.equal([(f["severity"], f["reason"]) for f in result["findings"]], [("note", "wal-gap")])
+    site.reload(slot_limit="8GiB", max_lag="5min")
+
+
+def exchange(store, other):
+    shutil.rmtree(store.path)
+    os.rename(other, store.path)
+
+
+@tap.case("a storage that was rolled back is refused until the operator says otherwise")
+def rolled_back(site):
+    store = site.stores[0]
+    site.stop_daemon()
+    older = store.path + ".older"
+    shutil.copytree(store.path, older)
+    give_to_host(older)
+    site.start_daemon()
+    lineage = site.ask("backup", "list")["lineage"]
+    site.ask("backup", "now")
+    site.durable_rows(more=20)
+    site.stop_daemon()
+    exchange(store, older)
+    site.start_daemon()
+    site.wait_facts(lambda f: f["state"] == "refused", "the repository to be refused")
+    tap.equal(site.world.http("/health")[1]["reason"], "repository-behind")
+    result = site.teesql("backup", "now", check=False)
+    tap.equal(result.returncode, 1, result.stderr)
+    tap.contains(result.stderr, "was rolled back")
+    site.writer.wait_more(5)  # SQL goes on
+    tap.equal(site.ask("backup", "accept")["parent_lineage"], lineage)
+    site.wait_streaming()
+    wait_for(lambda: site.ask("backup", "list")["backups"][-1]["type"] == "full" and site.facts()["running"] is None, "a full backup", 60)
+    listing = site.ask("backup", "list")
+    assert listing["lineage"] > lineage and listing["parent_lineage"] == lineage, listing
+    rows = site.durable_rows(more=20)
+    site.check_latest(rows, thorough=True)
+
+
+@tap.case("zero loss: a commit waits for every storage; all of it dies right behind a commit, and an empty volume is filled with everything acknowledged")
+def zero_loss(_):
+    one, two = FileStore("one"), FileStore("two")
+    with Site([one, two], bench=0, zero_loss="true", restore_empty="true") as site:
+        admin = site.world.postgres.admin
+        for store in (one, two):
+            site.wait_facts(lambda f: f["backups"] >= 1 and f["state"] == "streaming", "the first backup", store=store)
+        wait_for(lambda: site.world.http("/health")[1]["status"] == "ok", "health to be ok")
+        tap.equal(site.teesql("backup", "now", check=False).returncode, 2)  # which of the two?
+        tap.equal(site.ask("backup", "now", "--storage", "two")["storage"], "two")
+        site.writer.wait_more(20)
+        two.kill()
         try:
-            with open(f"/proc/{entry}/stat", encoding="ascii") as f:
-                text = f.read()
-        except OSError:
-            continue
-        if entry.isdigit() and "teesql-storage" in text and int(text.rpartition(")")[2].split()[1]) == world.daemon.pid:
-            os.kill(int(entry), signal.SIGKILL)
-
-
-def give_to_host(path):
-    """Started by root, the storage host runs as a user of its own."""
-    if os.geteuid() != 0:
-        return
-    import pwd
-    for name in ("teesql-storage", "nobody"):
-        try:
-            os.chown(path, pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid)
-            return
-        except KeyError:
-            pass
+            wait_for(lambda: admin("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1", "a commit that waits")
+            site.wait_facts(lambda f: f["state"] == "waiting", "the storage to be missed", store=two)
+            stuck = site.writer.acknowledged
+            tap.equal(site.facts(one)["state"], "streaming")
+            tap.equal(int(admin("SELECT max(id) FROM ticks")), stuck)  # reading goes on, and does not see it
+        finally:
+            two.start()
+        wait_for(lambda: site.writer.acknowledged > stuck + 20, "commits to go on")
+        kill_all([*site.world.postgres.processes(), *site.hosts(), site.world.daemon.pid])
+        acknowledged = site.writer.acknowledged
+        site.world.daemon.child.wait()
+        site.world.postgres.stop()
+        rows = [row for row in site.writer.snapshot() if row.number <= acknowledged]
+        shutil.rmtree(os.path.join(site.world.dir, "state"))
+        site.start_daemon()
+        found = {int(n): text for n, text in Session(site.world).query(f"SELECT id, payload FROM ticks WHERE id <= {acknowledged}")}
+        judge(rows, found, lambda _: True, lambda _: False)
+        tap.equal(len(found), acknowledged)
+        assert admin("SELECT timeline_id FROM pg_control_checkpoint()") != "1"
+        # the storage it was filled from goes on; of the other one the node knows nothing, and an operator decides
+        site.wait_streaming(one)
+        site.wait_facts(lambda f: f["state"] == "refused", "the other storage to be a question", store=two)
+        site.ask("backup", "accept", "--storage", "two")
+        site.wait_streaming(two)
+        listing = site.ask("backup", "list", "--storage", "one")
+        assert listing["lineage"].startswith("00000002-") and listing["parent_lineage"].startswith("00000001-"), listing
+        rows = site.durable_rows(more=20)
+        for store in ("one", "two"):
+            site.check_latest(rows, "--storage", store)
 
 
 def main():
-    with World(start=False, managed=True) as world:
-        storage = os.path.join(world.dir, "storage")
-        os.makedirs(storage, mode=0o700)
-        give_to_host(storage)
-        world.overrides = {"backup": {"storages": "disk"}, "storage:disk": {"plugin": "file", "path": storage}}
-        world.daemon_config = world.write_daemon_config()
-        world.start_daemon()
-        world.postgres.admin("CREATE TABLE ticks (id int PRIMARY KEY, payload text)")
-        writer, backups = Writer(world), Backups(world, storage)
-        writer.start()
-        try:
-            return 1 if tap.run(world, backups, writer) else 0
-        finally:
-            writer.stop()
+    with Site([FileStore()]) as site:
+        return 1 if tap.run(site) else 0
 
 
 if __name__ == "__main__":
