@@ -3,6 +3,7 @@
 #include "teesql-build.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -36,12 +37,10 @@ static const char *const allowed[] = {
   "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "lseek", "close", "close_range",
   "dup", "dup2", "dup3", "open", "openat", "openat2", "creat", "stat", "lstat", "fstat", "newfstatat", "fstatat64", "statx", "statfs", "fstatfs",
   "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "umask", "mkdir",
-  "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "ftruncate", "truncate", "fallocate",
-  "fsync", "fdatasync", "sync_file_range", "syncfs", "fadvise64", "readahead", "copy_file_range", "sendfile", "splice", "flock", "chmod",
-  "fchmod", "fchmodat", "utimensat", "futimesat", "utime", "utimes",
+  "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "ftruncate", "fallocate",
+  "fsync", "fdatasync", "sync_file_range", "syncfs", "fadvise64", "readahead", "copy_file_range", "sendfile", "splice", "flock", "fchmod",
   /* sockets that exist, and those that may be made below */
-  "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockname", "getpeername", "getsockopt",
-  "setsockopt",
+  "connect", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt",
 };
 
 /* Refused in words that libraries understand. */
@@ -58,6 +57,9 @@ static const struct
   { "socketpair", EACCES }, { "shmget", EACCES }, { "shmat", EACCES }, { "mq_open", EACCES }, { "setpriority", EPERM },
   { "sched_setscheduler", EPERM }, { "sched_setparam", EPERM }, { "sched_setaffinity", EPERM }, { "ioprio_set", EPERM },
   { "setrlimit", EPERM }, { "clone3", ENOSYS },
+  /* by path and without opening it: Landlock has no say (truncate: before Linux 6.2) over whatever this user owns anywhere */
+  { "chmod", EPERM }, { "fchmodat", EPERM }, { "fchmodat2", EPERM }, { "truncate", EPERM }, { "utime", EPERM }, { "utimes", EPERM },
+  { "futimesat", EPERM },
 };
 /* clang-format on */
 
@@ -140,22 +142,57 @@ add_process (scmp_filter_ctx filter, GError **error)
          add (filter, SCMP_ACT_ERRNO (0), "sched_setattr", 0, NULL, error);
 }
 
+/* Landlock's ports are those of TCP by connect (). SCTP, multipath TCP and others connect beside it, and so does TCP whose first bytes
+ * travel with the first packet: the call that sends them is never shown to it. */
 static gboolean
 add_sockets (scmp_filter_ctx filter, gboolean network, GError **error)
 {
   static const int families[] = { AF_INET, AF_INET6 };
-  static const int types[] = { SOCK_STREAM, SOCK_DGRAM };
+  static const int kinds[][2] = {
+    { SOCK_STREAM, IPPROTO_IP }, { SOCK_STREAM, IPPROTO_TCP }, { SOCK_DGRAM, IPPROTO_IP }, { SOCK_DGRAM, IPPROTO_UDP }
+  };
 
   for (gsize i = 0; network && i < G_N_ELEMENTS (families); i++)
-    for (gsize j = 0; j < G_N_ELEMENTS (types); j++)
+    for (gsize j = 0; j < G_N_ELEMENTS (kinds); j++)
       {
         struct scmp_arg_cmp arguments[] = { SCMP_CMP32 (0, SCMP_CMP_EQ, (guint32) families[i]),
-                                            SCMP_CMP32 (1, SCMP_CMP_MASKED_EQ, 0xf, (guint32) types[j]) };
+                                            SCMP_CMP32 (1, SCMP_CMP_MASKED_EQ, 0xf, (guint32) kinds[j][0]),
+                                            SCMP_CMP32 (2, SCMP_CMP_EQ, (guint32) kinds[j][1]) };
 
-        if (!add (filter, SCMP_ACT_ALLOW, "socket", 2, arguments, error))
+        if (!add (filter, SCMP_ACT_ALLOW, "socket", 3, arguments, error))
           return FALSE;
       }
   return TRUE;
+}
+
+static gboolean
+add_sending (scmp_filter_ctx filter, GError **error)
+{
+  static const struct
+  {
+    const char *name;
+    guint flags; /* which argument */
+  } calls[] = { { "sendto", 3 }, { "sendmsg", 2 }, { "sendmmsg", 3 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      struct scmp_arg_cmp connected = SCMP_CMP32 (calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0);
+      struct scmp_arg_cmp connecting = SCMP_CMP32 (calls[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, MSG_FASTOPEN);
+
+      if (!add (filter, SCMP_ACT_ALLOW, calls[i].name, 1, &connected, error) ||
+          !add (filter, SCMP_ACT_ERRNO (EACCES), calls[i].name, 1, &connecting, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Times of a file that was opened, as futimens () sets them; by path they are refused like the rest. */
+static gboolean
+add_times (scmp_filter_ctx filter, GError **error)
+{
+  struct scmp_arg_cmp of_descriptor = SCMP_CMP64 (1, SCMP_CMP_EQ, 0);
+
+  return add (filter, SCMP_ACT_ALLOW, "utimensat", 1, &of_descriptor, error);
 }
 
 /* ENOSYS would have a resolver believe in a kernel without sockets. */
@@ -181,8 +218,8 @@ load (scmp_filter_ctx filter, gboolean network, GError **error)
   if (seccomp_attr_set (filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) < 0 ||
       seccomp_attr_set (filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) < 0)
     return fail (error, "seccomp: its library is too old");
-  if (!add_lists (filter, error) || !add_commands (filter, error) || !add_process (filter, error) ||
-      !add_sockets (filter, network, error) || !refuse_sockets (filter, network, error))
+  if (!add_lists (filter, error) || !add_commands (filter, error) || !add_process (filter, error) || !add_times (filter, error) ||
+      !add_sending (filter, error) || !add_sockets (filter, network, error) || !refuse_sockets (filter, network, error))
     return FALSE;
   failed = seccomp_load (filter);
   return failed == 0 || fail (error, "seccomp: %s\nhint: a storage plugin runs behind a filter or not at all", g_strerror (-failed));

@@ -227,6 +227,17 @@ for title, attack in (("cannot make a raw socket", "raw-socket"), ("cannot make 
                       ("cannot make a socket pair", "socketpair")):
     gets_nothing(title, attack, DECLARED, "paths=option:folder\nports=443\n")
 
+# Landlock's rules are about connect () of TCP; what reaches others without that is the filter's affair
+PORTS = "paths=option:folder\nports=443\n"
+for title, attack in (("by multipath TCP", "mptcp"), ("by SCTP", "sctp"), ("with the first packet", "fast-open"),
+                      ("with the first packet of a message", "fast-open-message")):
+    gets_nothing(f"cannot connect {title}", attack, DECLARED + "port = {port}\n", PORTS)
+for title, attack in (("cannot send pings", "ping-socket"), ("cannot send UDP-Lite", "udplite")):
+    gets_nothing(title, attack, DECLARED, PORTS)
+for title, attack in (("open the daemon's state to others", "chmod-target"), ("empty the daemon's state", "truncate-target"),
+                      ("make the daemon's state look old", "touch-target")):
+    gets_nothing(f"cannot {title}", attack, DECLARED + "target = {folder}/state/head\n")
+
 # ---- what it must not start or stop
 
 for title, attack in (("cannot fork", "fork"), ("cannot fork by the system call", "raw-fork"), ("cannot fork by clone3", "clone3"),

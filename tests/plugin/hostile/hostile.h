@@ -13,8 +13,8 @@ struct _HostileStorage
   GObject parent_instance;
   char *target; /* a path, or the name of an abstract socket */
   guint port;
-  char *at_start; /* attack that runs before the daemon hears that we are ready */
-  char *folder;   /* declared, writable */
+  char *at_start;    /* attack that runs before the daemon hears that we are ready */
+  char *folder;      /* declared, writable */
   GPtrArray *silent; /* tasks that are never answered */
 };
 
@@ -42,3 +42,14 @@ Loot attack_lie_pong (HostileStorage *self);
 Loot attack_lie_flood (HostileStorage *self);
 Loot attack_lie_descriptors (HostileStorage *self);
 Loot attack_close_socket (HostileStorage *self);
+
+/* hostile-reach.c: around Landlock */
+Loot attack_mptcp (HostileStorage *self);
+Loot attack_sctp (HostileStorage *self);
+Loot attack_ping_socket (HostileStorage *self);
+Loot attack_udplite (HostileStorage *self);
+Loot attack_fast_open (HostileStorage *self);
+Loot attack_fast_open_message (HostileStorage *self);
+Loot attack_chmod_target (HostileStorage *self);
+Loot attack_truncate_target (HostileStorage *self);
+Loot attack_touch_target (HostileStorage *self);
