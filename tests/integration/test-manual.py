@@ -41,7 +41,9 @@ def verbs(*above):
 def options_of_help(text):
     """{'storage': 'NAME', 'full': None}"""
     own = text.split("Application Options:", 1)[-1] if "Application Options:" in text else ""
-    return {name: value or None for name, value in re.findall(r"^  (?:-\w, )?--([a-z][a-z-]*)(?:=(\S+))?(?: |$)", own, re.M)}
+    found = dict(re.findall(r"--([a-z][a-z-]*) ([A-Z]+)", text.split("\n", 2)[1]))  # of the line under `Usage:`
+    found.update({name: value or None for name, value in re.findall(r"^  (?:-\w, )?--([a-z][a-z-]*)(?:=(\S+))?(?: |$)", own, re.M)})
+    return found
 
 
 def sections(text):
