@@ -97,11 +97,11 @@ merge_core_options (Merge *merge)
     }
 }
 
-/* `plugin` that is left out means the NAME of the group. */
+/* Core's own keys have a default where they are left out: `plugin` means the NAME of the group. */
 static gboolean
 same_in (const TeesqlConfig *running, const TeesqlConfig *next, const char *group, const char *key)
 {
-  if (g_str_equal (key, "plugin"))
+  if (teesql_option_find (next->kind, group, key) != NULL)
     return g_strcmp0 (teesql_config_get_string (running, group, key), teesql_config_get_string (next, group, key)) == 0;
   return same (written (running, group, key), written (next, group, key));
 }
