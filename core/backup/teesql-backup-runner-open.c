@@ -13,7 +13,7 @@ static gboolean
 make_store (TeesqlBackupRunner *self, const TeesqlConfig *config, GError **error)
 {
   const TeesqlStoreOptions options = {
-    .config = self->config,
+    .config = (TeesqlConfig *) config, /* not the member, which a reload exchanges at any time */
     .instance = self->storage,
     .status = self->status,
     .retry_deadline_ms = teesql_config_get_duration_ms (config, "backup", "retry-deadline"),

@@ -78,14 +78,30 @@ take_task (TeesqlBackupRunner *self, guint wait_ms)
 }
 
 static void
+relay_cb (GCancellable *cancellable, gpointer data)
+{
+  g_cancellable_cancel (data);
+}
+
+static gulong
+relay (GCancellable *from, GCancellable *to)
+{
+  return from != NULL ? g_cancellable_connect (from, G_CALLBACK (relay_cb), g_object_ref (to), g_object_unref) : 0;
+}
+
+/* Whoever asked may give it up, and so does our own end: the daemon waits for this thread, and not for hours. */
+static void
 run_task (TeesqlBackupRunner *self, GTask *task)
 {
+  g_autoptr (GCancellable) either = g_cancellable_new ();
+  GCancellable *theirs = g_task_get_cancellable (task);
+  gulong theirs_id = relay (theirs, either);
+  gulong ours_id = relay (self->stopping, either);
   GError *error = NULL;
-  char *text = NULL;
+  char *text = teesql_backup_runner_perform (self, g_task_get_task_data (task), either, &error);
 
-  if (g_task_return_error_if_cancelled (task))
-    return;
-  text = teesql_backup_runner_perform (self, g_task_get_task_data (task), g_task_get_cancellable (task), &error);
+  g_cancellable_disconnect (theirs, theirs_id);
+  g_cancellable_disconnect (self->stopping, ours_id);
   teesql_backup_runner_set_phase (self, NULL, 0, 0);
   if (text != NULL)
     g_task_return_pointer (task, text, g_free);
@@ -350,12 +366,18 @@ teesql_backup_runner_new (const TeesqlBackupRunnerOptions *options)
 }
 
 void
-teesql_backup_runner_free (TeesqlBackupRunner *self)
+teesql_backup_runner_stop (TeesqlBackupRunner *self)
 {
   g_cancellable_cancel (self->stopping);
   g_mutex_lock (&self->lock);
   g_cond_signal (&self->wake);
   g_mutex_unlock (&self->lock);
+}
+
+void
+teesql_backup_runner_free (TeesqlBackupRunner *self)
+{
+  teesql_backup_runner_stop (self);
   g_thread_join (self->thread);
   g_object_unref (self->status);
   g_object_unref (self->keys);

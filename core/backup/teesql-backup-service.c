@@ -158,6 +158,15 @@ ask_server (TeesqlBackupService *self)
                                    self->password, self->stopping, opened_cb, g_object_ref (self));
 }
 
+/* All are told before one is waited for: they end side by side. */
+static void
+end_runners (TeesqlBackupService *self)
+{
+  for (guint i = 0; i < self->runners->len; i++)
+    teesql_backup_runner_stop (self->runners->pdata[i]);
+  g_ptr_array_set_size (self->runners, 0);
+}
+
 /* ---- what is known, once a second ---- */
 
 static void
@@ -201,7 +210,7 @@ teesql_backup_service_start (TeesqlBackupService *self, TeesqlSecret *admin_pass
   teesql_secret_ref (admin_password);
   g_clear_pointer (&self->password, teesql_secret_unref);
   self->password = admin_password;
-  g_ptr_array_set_size (self->runners, 0); /* they log in with the old one */
+  end_runners (self); /* they log in with the old one */
   if (self->tick_id == 0)
     self->tick_id = g_timeout_add (TICK_MS, tick_cb, self);
   ask_server (self);
@@ -222,7 +231,7 @@ teesql_backup_service_stop (TeesqlBackupService *self)
 {
   g_cancellable_cancel (self->stopping);
   g_clear_handle_id (&self->tick_id, g_source_remove);
-  g_ptr_array_set_size (self->runners, 0);
+  end_runners (self);
 }
 
 /* ---- tasks ---- */

@@ -38,8 +38,8 @@ typedef struct
   guint8 chunk[1024];
   TeesqlControlRequest *request;
   GString *out;
-  gboolean writing;
-  gboolean ended; /* nothing follows what is in `out` */
+  GBytes *writing; /* what is on its way; `out` may grow meanwhile, and move */
+  gboolean ended;  /* nothing follows what is in `out` */
   guint timer_id;
 } Call;
 
@@ -62,6 +62,7 @@ call_unref (Call *self)
   g_object_unref (self->cancellable);
   g_byte_array_unref (self->line);
   g_string_free (self->out, TRUE);
+  g_clear_pointer (&self->writing, g_bytes_unref);
   g_clear_pointer (&self->request, teesql_control_request_free);
   g_free (self);
 }
@@ -82,23 +83,20 @@ static void
 written_cb (GObject *source, GAsyncResult *result, gpointer data)
 {
   Call *call = data;
-  gssize n = g_output_stream_write_finish (G_OUTPUT_STREAM (source), result, NULL);
+  gboolean written = g_output_stream_write_all_finish (G_OUTPUT_STREAM (source), result, NULL, NULL);
 
-  call->writing = FALSE;
-  if (n <= 0)
-    call_end (call);
+  g_clear_pointer (&call->writing, g_bytes_unref);
+  if (written)
+    call_write (call);
   else
-    {
-      g_string_erase (call->out, 0, n);
-      call_write (call);
-    }
+    call_end (call);
   call_unref (call);
 }
 
 static void
 call_write (Call *self)
 {
-  if (self->writing || self->server == NULL)
+  if (self->writing != NULL || self->server == NULL)
     return;
   if (self->out->len == 0)
     {
@@ -106,9 +104,10 @@ call_write (Call *self)
         call_end (self);
       return;
     }
-  self->writing = TRUE;
-  g_output_stream_write_async (g_io_stream_get_output_stream (G_IO_STREAM (self->connection)), self->out->str, self->out->len,
-                               G_PRIORITY_DEFAULT, self->cancellable, written_cb, call_ref (self));
+  self->writing = g_string_free_to_bytes (self->out);
+  self->out = g_string_new (NULL);
+  g_output_stream_write_all_async (g_io_stream_get_output_stream (G_IO_STREAM (self->connection)), g_bytes_get_data (self->writing, NULL),
+                                   g_bytes_get_size (self->writing), G_PRIORITY_DEFAULT, self->cancellable, written_cb, call_ref (self));
 }
 
 static void
@@ -165,7 +164,7 @@ progress_cb (gpointer data)
   guint64 total = 0;
 
   /* a reader that does not read gets no more than what is on its way */
-  if (call->writing || call->server->backups == NULL ||
+  if (call->writing != NULL || call->server->backups == NULL ||
       !teesql_backup_service_get_progress (call->server->backups, call->request->storage, &done, &total, &phase))
     return G_SOURCE_CONTINUE;
   g_string_append_printf (call->out, "{\"progress\":{\"phase\":\"%s\",\"done\":%" G_GUINT64_FORMAT ",\"total\":%" G_GUINT64_FORMAT "}}\n",
