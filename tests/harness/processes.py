@@ -36,7 +36,7 @@ def wait_for(condition, what, seconds=30, every=0.02):
 
 def folder(prefix="teesql-test-"):
     """A short path: a unix socket's name has 107 bytes. Others may pass through it (PostgreSQL's user), and list nothing."""
-    path = tempfile.mkdtemp(prefix=prefix, dir="/tmp")
+    path = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get("TEESQL_TEST_FOLDER", "/tmp"))
     os.chmod(path, 0o711)
     _folders.append(path)
     return path
