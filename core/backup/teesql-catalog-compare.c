@@ -164,6 +164,27 @@ teesql_catalog_compare (TeesqlCatalog *self, GCancellable *cancellable, GError *
   return TRUE;
 }
 
+/* A reader has no head of its own, but may be told of one: what it found must go on from there, however far that is. */
+gboolean
+teesql_catalog_check_known (TeesqlCatalog *self, const TeesqlHead *known, GCancellable *cancellable, GError **error)
+{
+  g_auto (TeesqlLoadedRecord) newest = { 0 };
+  guint8 digest[32];
+  GError *cause = NULL;
+
+  g_return_val_if_fail (known->sequence > 0 && known->sequence <= self->head.sequence, FALSE);
+  if (!teesql_catalog_load (self->repository, &self->lineage, self->head.sequence, &newest, cancellable, &cause))
+    return teesql_catalog_broken (error, cause, &self->lineage, self->head.sequence);
+  if (!teesql_catalog_walk (self->repository, &newest, known->sequence, digest, cancellable, error))
+    return FALSE;
+  if (memcmp (newest.digest, self->head.digest, sizeof newest.digest) == 0 && memcmp (digest, known->digest, sizeof digest) == 0)
+    return TRUE;
+  return refuse (error, "repository-forked",
+                 "record %" G_GUINT64_FORMAT " of lineage %s is not the one this node stored: neither history extends the other\n"
+                 "hint: --lineage restores what is there, if it is what you want",
+                 known->sequence, self->lineage.text);
+}
+
 /* other lineages */
 
 static gboolean

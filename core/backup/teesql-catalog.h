@@ -56,6 +56,15 @@ TeesqlCatalog *teesql_catalog_read (const TeesqlCatalogOptions *options, const T
 TeesqlCatalog *teesql_catalog_read_at (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, guint64 sequence,
                                        GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
+ * teesql_catalog_check_known:
+ * @self: a reader
+ * @known: the head of a node that wrote this lineage; not beyond the newest record
+ *
+ * Returns: %FALSE with REFUSED `repository-forked` where the chain does not lead to the record that @known names
+ */
+gboolean teesql_catalog_check_known (TeesqlCatalog *self, const TeesqlHead *known, GCancellable *cancellable, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
+/**
  * teesql_catalog_mark_restored:
  * @parent: (nullable): %NULL: nothing there is worth going on from
  *

@@ -13,7 +13,7 @@
 
 /* SR-19: what this node remembers of its repository, beside what it offers. Who names a lineage has decided. */
 static gboolean
-check_head (TeesqlCliRestore *self, GError **error)
+check_head (TeesqlCliRestore *self, GCancellable *cancellable, GError **error)
 {
   TeesqlCliRepository *repository = self->repository;
   const TeesqlLineage *found = teesql_catalog_get_lineage (repository->catalog);
@@ -25,8 +25,10 @@ check_head (TeesqlCliRestore *self, GError **error)
   if (strcmp (found->text, repository->head.lineage.text) == 0)
     {
       self->known = MAX (self->known, repository->head.lsn);
-      if (offered.sequence >= repository->head.sequence || self->accept_older)
+      if (self->accept_older || repository->head.sequence == 0)
         return TRUE;
+      if (offered.sequence >= repository->head.sequence)
+        return teesql_catalog_check_known (repository->catalog, &repository->head, cancellable, error);
       return fail (error, REFUSED, "repository-behind",
                    "the repository's newest record is %" G_GUINT64_FORMAT ", and this node knows of %" G_GUINT64_FORMAT
                    ": storage was rolled back\nhint: --accept-older restores what is there",
@@ -150,7 +152,7 @@ work (gpointer user_data, GCancellable *cancellable, GError **error)
     .progress_data = self,
   };
 
-  if (!teesql_cli_repository_open (self->repository, cancellable, error) || !check_head (self, error) ||
+  if (!teesql_cli_repository_open (self->repository, cancellable, error) || !check_head (self, cancellable, error) ||
       (!self->no_adopt && !self->verify_only && !teesql_cli_repository_check_adopt (self->repository, error)) ||
       !find_owner (self->repository->config, &options.uid, &options.gid, error))
     return FALSE;
