@@ -189,8 +189,8 @@ check_parent (TeesqlVerifyRun *run, GError **error)
   return TRUE;
 }
 
-gboolean
-teesql_verify_chain (TeesqlVerifyRun *run, GError **error)
+static gboolean
+check_records (TeesqlVerifyRun *run, GError **error)
 {
   const TeesqlLineage *lineage = teesql_catalog_get_lineage (run->catalog);
   g_auto (TeesqlLoadedRecord) newest = { 0 };
@@ -209,11 +209,15 @@ teesql_verify_chain (TeesqlVerifyRun *run, GError **error)
     teesql_verify_find (run, TEESQL_VERIFY_DAMAGE, "catalog-broken", lineage->text,
                         "record %" G_GUINT64_FORMAT " is not the one this node stored", head.sequence);
   run->report->n_objects += MIN (links, head.sequence);
-  if (!teesql_catalog_walk (run->repository, &newest, head.sequence > links ? head.sequence - links + 1 : 1, digest, run->cancellable,
-                            &problem) &&
-      !teesql_verify_take (run, lineage->text, problem, error))
-    return FALSE;
-  return check_mark (run, error) && check_parent (run, error);
+  return teesql_catalog_walk (run->repository, &newest, head.sequence > links ? head.sequence - links + 1 : 1, digest, run->cancellable,
+                              &problem) ||
+         teesql_verify_take (run, lineage->text, problem, error);
+}
+
+gboolean
+teesql_verify_chain (TeesqlVerifyRun *run, GError **error)
+{
+  return check_records (run, error) && check_mark (run, error) && check_parent (run, error);
 }
 
 /* what nobody named */
