@@ -53,8 +53,9 @@ def fill(world):
     world.postgres.admin("SELECT pg_create_restore_point('before the accident')")
     wait_for(lambda: world.postgres.admin("SELECT clock_timestamp() > '" + world.first.time + "'::timestamptz + interval '50 ms'") == "t", "time to pass")
     insert(world, 5000)
-    world.postgres.admin("SELECT pg_switch_wal()")
-    insert(world, 3000)
+    for _ in range(3):
+        world.postgres.admin("SELECT pg_switch_wal()")
+        insert(world, 1000)
     world.incremental = world.backup()
     equal(world.incremental["type"], "incremental", "the second backup")
     world.at_backup = Moment(world)
@@ -310,8 +311,26 @@ def refuse_any(world):
     equal(world.leftovers(), [], "left over")
 
 
+def segments(world, start, end):
+    """The objects of whole segments that lie in [start, end), by LSN; of each the only object, so that nothing stands in for it."""
+    size = int(world.postgres.admin("SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'"))
+    found = []
+    for path in find(world, "/wal/00000001/"):
+        name = os.path.basename(path).rstrip("@")  # the storage marks objects so
+        if len(name) != 24 or [p for p in find(world, f"/wal/00000001/{name}.")]:
+            continue
+        at = (int(name[8:16], 16) * (2 ** 32 // size) + int(name[16:], 16)) * size
+        if start <= at and at + size <= end:
+            found.append(path)
+    return found
+
+
 def middle_segment(world):
-    whole = [p for p in find(world, "/wal/00000001/") if len(os.path.basename(p).rstrip("@")) == 24]  # the storage marks objects so
+    """One that recovery from the full backup cannot do without, and that the catalog promises: what the incremental one stored its record
+    behind. Where WAL was in how many segments by then is a matter of the machine."""
+    start, end = world.full["stop_lsn"], world.incremental["start_lsn"]
+    wait_for(lambda: segments(world, lsn(start), lsn(end)), f"a whole segment between {start} and {end}")
+    whole = segments(world, lsn(start), lsn(end))
     return whole[len(whole) // 2]
 
 
@@ -339,6 +358,17 @@ def verify_missing(world):
     with Without(middle_segment(world)):
         code, result, _ = world.restore(None, "--verify-only", "--backup", world.full["id"], check=False)
         equal((code, result["reason"]), (1, "wal-missing"), "verify")
+
+
+@case("WAL that is missing behind the newest record is refused by what this node remembers")
+def missing_end(world):
+    start, end = world.incremental["stop_lsn"], world.last.lsn
+    wait_for(lambda: segments(world, lsn(start), lsn(end)), f"a whole segment between {start} and {end}")
+    with Without(segments(world, lsn(start), lsn(end))[0]):
+        code, result, stderr = world.restore("short", "--recover", check=False)
+        equal(code, 1, stderr)
+        assert result["reason"] in ("repository-behind", "wal-missing"), result  # by whether a record has it by now
+        assert not os.path.exists(world.target("short"))
 
 
 # --- interruptions
