@@ -95,6 +95,33 @@ copy_table (GHashTable *from)
   return copy;
 }
 
+char *
+lying_storage_find (LyingStorage *self, const char *part)
+{
+  g_autoptr (GPtrArray) names = lying_storage_names (self, "v1/");
+
+  for (guint i = 0; i < names->len; i++)
+    if (strstr (g_ptr_array_index (names, i), part) != NULL)
+      return g_strdup (g_ptr_array_index (names, i));
+  g_error ("no object %s", part);
+}
+
+char *
+lying_storage_find_record (LyingStorage *self, guint64 sequence)
+{
+  g_autofree char *part = g_strdup_printf ("/catalog/%016" G_GINT64_MODIFIER "x", sequence);
+
+  return lying_storage_find (self, part);
+}
+
+void
+lying_storage_copy (LyingStorage *self, const char *from, const char *to)
+{
+  g_autoptr (GBytes) bytes = lying_storage_peek (self, from);
+
+  lying_storage_set (self, to, bytes);
+}
+
 GHashTable *
 lying_storage_snapshot (LyingStorage *self)
 {

@@ -9,9 +9,13 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (LyingStorage, lying_storage, LYING, STORAGE, GObject)
 
 LyingStorage *lying_storage_new (TeesqlStorageFeatures features);
-GPtrArray *lying_storage_names (LyingStorage *self, const char *prefix);    /* (transfer full) (element-type utf8): ascending */
-GBytes *lying_storage_peek (LyingStorage *self, const char *name);          /* (transfer full) (nullable) */
+GPtrArray *lying_storage_names (LyingStorage *self, const char *prefix);      /* (transfer full) (element-type utf8): ascending */
+GBytes *lying_storage_peek (LyingStorage *self, const char *name);            /* (transfer full) (nullable) */
 void lying_storage_set (LyingStorage *self, const char *name, GBytes *bytes); /* NULL: gone */
+/* the first name that has this part (transfer full); its absence ends the test */
+char *lying_storage_find (LyingStorage *self, const char *part);
+char *lying_storage_find_record (LyingStorage *self, guint64 sequence); /* of the catalog; as above */
+void lying_storage_copy (LyingStorage *self, const char *from, const char *to);
 /* the whole content, to come back to */
 GHashTable *lying_storage_snapshot (LyingStorage *self);
 void lying_storage_roll_back (LyingStorage *self, GHashTable *snapshot);

@@ -129,6 +129,27 @@ node_assert_refused (Node *self, const char *reason)
   g_assert_cmpstr (teesql_error_get_reason (error), ==, reason);
 }
 
+void
+node_assert_read_refused (Node *self, const char *reason)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TeesqlCatalog) catalog = node_try_read (self, &error);
+
+  g_assert_null (catalog);
+  g_test_message ("%s", error->message);
+  g_assert_cmpstr (teesql_error_get_reason (error), ==, reason);
+}
+
+guint64
+node_sequence (Node *self)
+{
+  g_autoptr (TeesqlCatalog) catalog = node_open (self);
+  TeesqlHead head;
+
+  teesql_catalog_get_head (catalog, &head);
+  return head.sequence;
+}
+
 GBytes *
 node_save_volume (Node *self)
 {
@@ -296,4 +317,19 @@ node_fill (Node *self)
   add (catalog, incremental);
   put_partial (catalog, 2, 5 * WORLD_SEGMENT, 5 * WORLD_SEGMENT + 0x4000);
   g_assert_true (teesql_catalog_flush (catalog, NULL, NULL));
+}
+
+void
+threat_fixture_set_up (ThreatFixture *f, gconstpointer unused)
+{
+  threat_world_begin (&f->world);
+  f->storage = f->world.storage;
+  f->node = &f->world.node;
+  node_fill (f->node);
+}
+
+void
+threat_fixture_tear_down (ThreatFixture *f, gconstpointer unused)
+{
+  threat_world_end (&f->world);
 }

@@ -27,6 +27,16 @@ typedef struct
   Node node;
 } ThreatWorld;
 
+/* what most tests begin with: the small repository, its node closed */
+typedef struct
+{
+  ThreatWorld world;
+  LyingStorage *storage;
+  Node *node;
+} ThreatFixture;
+
+void threat_fixture_set_up (ThreatFixture *f, gconstpointer unused);
+void threat_fixture_tear_down (ThreatFixture *f, gconstpointer unused);
 void threat_world_begin (ThreatWorld *self);
 void threat_world_end (ThreatWorld *self);
 /* @cluster, @kms: first bytes of the cluster id and of the KMS key */
@@ -35,9 +45,11 @@ void node_end (Node *self);
 TeesqlCatalog *node_try_open (Node *self, GError **error);
 TeesqlCatalog *node_open (Node *self);
 TeesqlCatalog *node_try_read (Node *self, GError **error);
-void node_assert_refused (Node *self, const char *reason); /* when it opens, as the writer */
-GBytes *node_save_volume (Node *self);                     /* the head's bytes */
-void node_restore_volume (Node *self, GBytes *head);       /* NULL: an empty one */
+void node_assert_refused (Node *self, const char *reason);      /* when it opens, as the writer */
+void node_assert_read_refused (Node *self, const char *reason); /* as a reader */
+guint64 node_sequence (Node *self);                             /* of its head, once it has opened */
+GBytes *node_save_volume (Node *self);                          /* the head's bytes */
+void node_restore_volume (Node *self, GBytes *head);            /* NULL: an empty one */
 
 void put_segment (TeesqlCatalog *catalog, guint32 timeline, guint64 start_lsn);
 void put_partial (TeesqlCatalog *catalog, guint32 timeline, guint64 start_lsn, guint64 end_lsn);

@@ -4,74 +4,6 @@
 
 #include <glib/gstdio.h>
 
-typedef struct
-{
-  ThreatWorld world;
-  LyingStorage *storage;
-  Node *node;
-} Fixture;
-
-static void
-set_up (Fixture *f, gconstpointer unused)
-{
-  threat_world_begin (&f->world);
-  f->storage = f->world.storage;
-  f->node = &f->world.node;
-  node_fill (f->node);
-}
-
-static void
-tear_down (Fixture *f, gconstpointer unused)
-{
-  threat_world_end (&f->world);
-}
-
-static char *
-find_name (Fixture *f, const char *part)
-{
-  g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
-
-  for (guint i = 0; i < names->len; i++)
-    if (strstr (g_ptr_array_index (names, i), part) != NULL)
-      return g_strdup (g_ptr_array_index (names, i));
-  g_error ("no object %s", part);
-}
-
-static char *
-record_name (Fixture *f, guint64 sequence)
-{
-  g_autofree char *part = g_strdup_printf ("/catalog/%016" G_GINT64_MODIFIER "x", sequence);
-
-  return find_name (f, part);
-}
-
-static void
-erase (Fixture *f, const char *name)
-{
-  lying_storage_set (f->storage, name, NULL);
-}
-
-static void
-assert_read_refused (Fixture *f, const char *reason)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (TeesqlCatalog) catalog = node_try_read (f->node, &error);
-
-  g_assert_null (catalog);
-  g_test_message ("%s", error->message);
-  g_assert_cmpstr (teesql_error_get_reason (error), ==, reason);
-}
-
-static guint64
-sequence_of (Node *node)
-{
-  g_autoptr (TeesqlCatalog) catalog = node_open (node);
-  TeesqlHead head;
-
-  teesql_catalog_get_head (catalog, &head);
-  return head.sequence;
-}
-
 /* ---- what the operator decides ---- */
 
 static void
@@ -87,12 +19,12 @@ accept (Node *node)
 }
 
 static void
-an_accepted_repository_begins_a_lineage (Fixture *f, gconstpointer unused)
+an_accepted_repository_begins_a_lineage (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *newest = record_name (f, 5);
+  g_autofree char *newest = lying_storage_find_record (f->storage, 5);
   g_autofree char *path = g_build_filename (f->node->folder, "accept", NULL);
 
-  erase (f, newest);
+  lying_storage_set (f->storage, newest, NULL);
   node_assert_refused (f->node, "repository-behind");
   accept (f->node);
   for (guint i = 0; i < 2; i++)
@@ -110,17 +42,17 @@ an_accepted_repository_begins_a_lineage (Fixture *f, gconstpointer unused)
 
 /* SIGKILL between the first record and the end of the mark: no second lineage */
 static void
-a_mark_is_used_once (Fixture *f, gconstpointer unused)
+a_mark_is_used_once (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *newest = record_name (f, 5);
+  g_autofree char *newest = lying_storage_find_record (f->storage, 5);
   g_autofree char *path = g_build_filename (f->node->folder, "accept", NULL);
   g_autofree char *mark = NULL;
   gsize size = 0;
 
-  erase (f, newest);
+  lying_storage_set (f->storage, newest, NULL);
   accept (f->node);
   g_assert_true (g_file_get_contents (path, &mark, &size, NULL));
-  g_assert_cmpuint (sequence_of (f->node), ==, 1);
+  g_assert_cmpuint (node_sequence (f->node), ==, 1);
   g_assert_true (g_file_set_contents_full (path, mark, (gssize) size, G_FILE_SET_CONTENTS_CONSISTENT, 0600, NULL));
   {
     g_autoptr (TeesqlCatalog) catalog = node_open (f->node);
@@ -131,31 +63,31 @@ a_mark_is_used_once (Fixture *f, gconstpointer unused)
 }
 
 static void
-what_was_accepted_must_still_be_there (Fixture *f, gconstpointer unused)
+what_was_accepted_must_still_be_there (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *newest = record_name (f, 5);
-  g_autofree char *fourth = record_name (f, 4);
+  g_autofree char *newest = lying_storage_find_record (f->storage, 5);
+  g_autofree char *fourth = lying_storage_find_record (f->storage, 4);
 
-  erase (f, newest);
+  lying_storage_set (f->storage, newest, NULL);
   accept (f->node);
-  erase (f, fourth);
+  lying_storage_set (f->storage, fourth, NULL);
   node_assert_refused (f->node, "catalog-broken");
 }
 
 static void
-the_node_that_was_replaced_is_told (Fixture *f, gconstpointer unused)
+the_node_that_was_replaced_is_told (ThreatFixture *f, gconstpointer unused)
 {
   Node heir;
 
   node_begin (&heir, f->world.store, "orders-2", 1, 1);
   accept (&heir);
-  g_assert_cmpuint (sequence_of (&heir), ==, 1);
+  g_assert_cmpuint (node_sequence (&heir), ==, 1);
   node_assert_refused (f->node, "repository-ahead"); /* lineage of generation 2 */
   node_end (&heir);
 }
 
 static void
-two_heirs_of_one_state_are_told_apart (Fixture *f, gconstpointer unused)
+two_heirs_of_one_state_are_told_apart (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GHashTable) before = lying_storage_snapshot (f->storage);
   g_autoptr (GPtrArray) names = NULL;
@@ -167,10 +99,10 @@ two_heirs_of_one_state_are_told_apart (Fixture *f, gconstpointer unused)
   node_begin (&second, f->world.store, "orders-3", 1, 1);
   accept (&first);
   accept (&second);
-  g_assert_cmpuint (sequence_of (&first), ==, 1);
+  g_assert_cmpuint (node_sequence (&first), ==, 1);
   of_first = lying_storage_snapshot (f->storage);
   lying_storage_roll_back (f->storage, before);
-  g_assert_cmpuint (sequence_of (&second), ==, 1);
+  g_assert_cmpuint (node_sequence (&second), ==, 1);
   {
     GHashTableIter iter;
     gpointer name = NULL;
@@ -182,7 +114,7 @@ two_heirs_of_one_state_are_told_apart (Fixture *f, gconstpointer unused)
   }
   node_assert_refused (&first, "repository-forked");
   node_assert_refused (&second, "repository-forked");
-  assert_read_refused (f, "lineage-ambiguous");
+  node_assert_read_refused (f->node, "lineage-ambiguous");
   node_end (&first);
   node_end (&second);
 }
@@ -191,7 +123,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(name, func) g_test_add ("/threat/accept/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) g_test_add ("/threat/accept/" name, ThreatFixture, NULL, threat_fixture_set_up, func, threat_fixture_tear_down)
   ADD ("an-accepted-repository-begins-a-lineage", an_accepted_repository_begins_a_lineage);
   ADD ("a-mark-is-used-once", a_mark_is_used_once);
   ADD ("what-was-accepted-must-still-be-there", what_was_accepted_must_still_be_there);

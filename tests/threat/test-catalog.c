@@ -4,55 +4,8 @@
 
 #include <glib/gstdio.h>
 
-typedef struct
-{
-  ThreatWorld world;
-  LyingStorage *storage;
-  Node *node;
-} Fixture;
-
 static void
-set_up (Fixture *f, gconstpointer unused)
-{
-  threat_world_begin (&f->world);
-  f->storage = f->world.storage;
-  f->node = &f->world.node;
-  node_fill (f->node);
-}
-
-static void
-tear_down (Fixture *f, gconstpointer unused)
-{
-  threat_world_end (&f->world);
-}
-
-static char *
-find_name (Fixture *f, const char *part)
-{
-  g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
-
-  for (guint i = 0; i < names->len; i++)
-    if (strstr (g_ptr_array_index (names, i), part) != NULL)
-      return g_strdup (g_ptr_array_index (names, i));
-  g_error ("no object %s", part);
-}
-
-static char *
-record_name (Fixture *f, guint64 sequence)
-{
-  g_autofree char *part = g_strdup_printf ("/catalog/%016" G_GINT64_MODIFIER "x", sequence);
-
-  return find_name (f, part);
-}
-
-static void
-erase (Fixture *f, const char *name)
-{
-  lying_storage_set (f->storage, name, NULL);
-}
-
-static void
-flip (Fixture *f, const char *name, gsize offset)
+flip (ThreatFixture *f, const char *name, gsize offset)
 {
   g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, name);
   gsize size = g_bytes_get_size (bytes);
@@ -64,25 +17,6 @@ flip (Fixture *f, const char *name, gsize offset)
 }
 
 static void
-copy (Fixture *f, const char *from, const char *to)
-{
-  g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, from);
-
-  lying_storage_set (f->storage, to, bytes);
-}
-
-static void
-assert_read_refused (Fixture *f, const char *reason)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (TeesqlCatalog) catalog = node_try_read (f->node, &error);
-
-  g_assert_null (catalog);
-  g_test_message ("%s", error->message);
-  g_assert_cmpstr (teesql_error_get_reason (error), ==, reason);
-}
-
-static void
 write_more (Node *node, guint64 segment)
 {
   g_autoptr (TeesqlCatalog) catalog = node_open (node);
@@ -91,20 +25,10 @@ write_more (Node *node, guint64 segment)
   g_assert_true (teesql_catalog_flush (catalog, NULL, NULL));
 }
 
-static guint64
-sequence_of (Node *node)
-{
-  g_autoptr (TeesqlCatalog) catalog = node_open (node);
-  TeesqlHead head;
-
-  teesql_catalog_get_head (catalog, &head);
-  return head.sequence;
-}
-
 /* ---- honest ---- */
 
 static void
-an_honest_store_is_opened_again_and_again (Fixture *f, gconstpointer unused)
+an_honest_store_is_opened_again_and_again (ThreatFixture *f, gconstpointer unused)
 {
   for (guint i = 0; i < 3; i++)
     {
@@ -125,7 +49,7 @@ an_honest_store_is_opened_again_and_again (Fixture *f, gconstpointer unused)
 }
 
 static void
-a_store_without_conditions_serves_one_node (Fixture *f, gconstpointer unused)
+a_store_without_conditions_serves_one_node (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (LyingStorage) plain = lying_storage_new (0);
   TeesqlStoreOptions options = { .instance = "plain", .call_timeout_ms = 10000, .retry_deadline_ms = 10000 };
@@ -136,7 +60,7 @@ a_store_without_conditions_serves_one_node (Fixture *f, gconstpointer unused)
   store = teesql_store_new (&options);
   node_begin (&node, store, "orders-1", 1, 1);
   node_fill (&node);
-  g_assert_cmpuint (sequence_of (&node), ==, 5);
+  g_assert_cmpuint (node_sequence (&node), ==, 5);
   node_end (&node);
   teesql_store_close (store);
   g_object_unref (store);
@@ -145,26 +69,26 @@ a_store_without_conditions_serves_one_node (Fixture *f, gconstpointer unused)
 /* ---- rolled back ---- */
 
 static void
-the_newest_record_is_deleted (Fixture *f, gconstpointer unused)
+the_newest_record_is_deleted (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *name = record_name (f, 5);
+  g_autofree char *name = lying_storage_find_record (f->storage, 5);
 
-  erase (f, name);
+  lying_storage_set (f->storage, name, NULL);
   node_assert_refused (f->node, "repository-behind");
 }
 
 static void
-all_records_are_deleted (Fixture *f, gconstpointer unused)
+all_records_are_deleted (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
 
   for (guint i = 0; i < names->len; i++)
-    erase (f, g_ptr_array_index (names, i));
+    lying_storage_set (f->storage, g_ptr_array_index (names, i), NULL);
   node_assert_refused (f->node, "repository-behind");
 }
 
 static void
-the_whole_repository_is_rolled_back (Fixture *f, gconstpointer unused)
+the_whole_repository_is_rolled_back (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GHashTable) earlier = lying_storage_snapshot (f->storage);
 
@@ -174,27 +98,27 @@ the_whole_repository_is_rolled_back (Fixture *f, gconstpointer unused)
 }
 
 static void
-an_older_record_is_replayed_as_the_newest (Fixture *f, gconstpointer unused)
+an_older_record_is_replayed_as_the_newest (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *older = record_name (f, 4);
-  g_autofree char *newest = record_name (f, 5);
+  g_autofree char *older = lying_storage_find_record (f->storage, 4);
+  g_autofree char *newest = lying_storage_find_record (f->storage, 5);
 
-  copy (f, older, newest);
+  lying_storage_copy (f->storage, older, newest);
   node_assert_refused (f->node, "catalog-broken"); /* the seal binds its name */
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 static void
-the_newest_record_is_hidden_from_listings (Fixture *f, gconstpointer unused)
+the_newest_record_is_hidden_from_listings (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *name = record_name (f, 5);
+  g_autofree char *name = lying_storage_find_record (f->storage, 5);
 
   lying_storage_hide (f->storage, name);
   node_assert_refused (f->node, "catalog-broken");
 }
 
 static void
-wal_of_the_head_alone_is_deleted (Fixture *f, gconstpointer unused)
+wal_of_the_head_alone_is_deleted (ThreatFixture *f, gconstpointer unused)
 {
   g_autofree char *name = NULL;
   {
@@ -202,16 +126,16 @@ wal_of_the_head_alone_is_deleted (Fixture *f, gconstpointer unused)
 
     put_segment (catalog, 2, 6 * WORLD_SEGMENT);
   }
-  g_assert_cmpuint (sequence_of (f->node), ==, 5); /* in no record yet */
-  name = find_name (f, "000000020000000000000006");
-  erase (f, name);
+  g_assert_cmpuint (node_sequence (f->node), ==, 5); /* in no record yet */
+  name = lying_storage_find (f->storage, "000000020000000000000006");
+  lying_storage_set (f->storage, name, NULL);
   node_assert_refused (f->node, "repository-behind");
 }
 
 /* ---- ahead ---- */
 
 static void
-our_volume_is_rolled_back (Fixture *f, gconstpointer unused)
+our_volume_is_rolled_back (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GBytes) volume = node_save_volume (f->node);
 
@@ -222,14 +146,14 @@ our_volume_is_rolled_back (Fixture *f, gconstpointer unused)
 }
 
 static void
-our_volume_is_new (Fixture *f, gconstpointer unused)
+our_volume_is_new (ThreatFixture *f, gconstpointer unused)
 {
   node_restore_volume (f->node, NULL);
   node_assert_refused (f->node, "head-absent");
 }
 
 static void
-our_head_is_changed (Fixture *f, gconstpointer unused)
+our_head_is_changed (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GBytes) volume = node_save_volume (f->node);
   gsize size = 0;
@@ -247,7 +171,7 @@ our_head_is_changed (Fixture *f, gconstpointer unused)
 /* ---- forked ---- */
 
 static void
-two_nodes_write_at_once (Fixture *f, gconstpointer unused)
+two_nodes_write_at_once (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GBytes) volume = node_save_volume (f->node);
   Node twin; /* a copy of the volume, in another machine */
@@ -275,7 +199,7 @@ two_nodes_write_at_once (Fixture *f, gconstpointer unused)
 }
 
 static void
-the_repository_is_forked (Fixture *f, gconstpointer unused)
+the_repository_is_forked (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GHashTable) earlier = lying_storage_snapshot (f->storage);
   g_autoptr (GBytes) volume = node_save_volume (f->node);
@@ -293,7 +217,7 @@ the_repository_is_forked (Fixture *f, gconstpointer unused)
 }
 
 static void
-a_longer_fork_is_still_a_fork (Fixture *f, gconstpointer unused)
+a_longer_fork_is_still_a_fork (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GHashTable) earlier = lying_storage_snapshot (f->storage);
   g_autoptr (GBytes) volume = node_save_volume (f->node);
@@ -311,7 +235,7 @@ a_longer_fork_is_still_a_fork (Fixture *f, gconstpointer unused)
 
 /* A reader has no head: it must not put two histories together. */
 static void
-records_of_two_forks_are_mixed (Fixture *f, gconstpointer unused)
+records_of_two_forks_are_mixed (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GHashTable) earlier = lying_storage_snapshot (f->storage);
   g_autoptr (GBytes) volume = node_save_volume (f->node);
@@ -319,52 +243,52 @@ records_of_two_forks_are_mixed (Fixture *f, gconstpointer unused)
   g_autoptr (GBytes) ours = NULL;
 
   write_more (f->node, 6);
-  sixth = record_name (f, 6);
+  sixth = lying_storage_find_record (f->storage, 6);
   ours = lying_storage_peek (f->storage, sixth);
   lying_storage_roll_back (f->storage, earlier);
   node_restore_volume (f->node, volume);
   write_more (f->node, 8);
   write_more (f->node, 9);
   lying_storage_set (f->storage, sixth, ours);
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 /* ---- broken ---- */
 
 static void
-the_middle_of_the_chain_is_deleted (Fixture *f, gconstpointer unused)
+the_middle_of_the_chain_is_deleted (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *name = record_name (f, 3);
+  g_autofree char *name = lying_storage_find_record (f->storage, 3);
 
-  erase (f, name);
+  lying_storage_set (f->storage, name, NULL);
   node_assert_refused (f->node, "catalog-broken");
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 static void
-a_record_in_the_middle_is_changed (Fixture *f, gconstpointer unused)
+a_record_in_the_middle_is_changed (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *name = record_name (f, 3);
+  g_autofree char *name = lying_storage_find_record (f->storage, 3);
 
   flip (f, name, 300);
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 static void
-the_newest_record_is_changed (Fixture *f, gconstpointer unused)
+the_newest_record_is_changed (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *name = record_name (f, 5);
+  g_autofree char *name = lying_storage_find_record (f->storage, 5);
 
   flip (f, name, 300);
   node_assert_refused (f->node, "catalog-broken");
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 /* ... and the operator settles for the one before */
 static void
-an_older_record_is_chosen (Fixture *f, gconstpointer unused)
+an_older_record_is_chosen (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *name = record_name (f, 5);
+  g_autofree char *name = lying_storage_find_record (f->storage, 5);
   const TeesqlCatalogOptions options = { .repository = f->node->repository };
   TeesqlLineage lineage;
   g_autoptr (GError) error = NULL;
@@ -387,54 +311,54 @@ an_older_record_is_chosen (Fixture *f, gconstpointer unused)
 }
 
 static void
-two_records_are_swapped (Fixture *f, gconstpointer unused)
+two_records_are_swapped (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *third = record_name (f, 3);
-  g_autofree char *fourth = record_name (f, 4);
+  g_autofree char *third = lying_storage_find_record (f->storage, 3);
+  g_autofree char *fourth = lying_storage_find_record (f->storage, 4);
   g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, third);
 
-  copy (f, fourth, third);
+  lying_storage_copy (f->storage, fourth, third);
   lying_storage_set (f->storage, fourth, bytes);
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 static void
-rubbish_stands_behind_the_newest (Fixture *f, gconstpointer unused)
+rubbish_stands_behind_the_newest (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *newest = record_name (f, 5);
+  g_autofree char *newest = lying_storage_find_record (f->storage, 5);
   g_autofree char *next = g_strdup (newest);
 
   next[strlen (next) - 1] = '6';
-  copy (f, newest, next);
+  lying_storage_copy (f->storage, newest, next);
   node_assert_refused (f->node, "catalog-broken");
-  assert_read_refused (f, "catalog-broken");
+  node_assert_read_refused (f->node, "catalog-broken");
 }
 
 static void
-odd_names_are_not_read (Fixture *f, gconstpointer unused)
+odd_names_are_not_read (ThreatFixture *f, gconstpointer unused)
 {
   static const char *const odd[] = { "000000000000000A",  "0000000000000006.tmp", "6", "0000000000000000", "ffffffffffffffff",
                                      "00000000000000006", "-000000000000006" };
-  g_autofree char *newest = record_name (f, 5);
+  g_autofree char *newest = lying_storage_find_record (f->storage, 5);
 
   for (guint i = 0; i < G_N_ELEMENTS (odd); i++)
     {
       g_autofree char *folder = g_path_get_dirname (newest);
       g_autofree char *name = g_strconcat (folder, "/", odd[i], NULL);
 
-      copy (f, newest, name);
+      lying_storage_copy (f->storage, newest, name);
     }
-  g_assert_cmpuint (sequence_of (f->node), ==, 5);
+  g_assert_cmpuint (node_sequence (f->node), ==, 5);
 }
 
 /* ---- foreign ---- */
 
 static void
-another_clusters_records_are_moved_here (Fixture *f, gconstpointer unused)
+another_clusters_records_are_moved_here (ThreatFixture *f, gconstpointer unused)
 {
   Node other;
   g_autoptr (GPtrArray) names = NULL;
-  g_autofree char *ours = record_name (f, 5);
+  g_autofree char *ours = lying_storage_find_record (f->storage, 5);
   g_autofree char *theirs = NULL;
 
   node_begin (&other, f->world.store, "billing-1", 2, 1);
@@ -444,33 +368,33 @@ another_clusters_records_are_moved_here (Fixture *f, gconstpointer unused)
     if (g_str_has_suffix (g_ptr_array_index (names, i), "/catalog/0000000000000005"))
       theirs = g_strdup (g_ptr_array_index (names, i));
   g_assert_nonnull (theirs);
-  copy (f, theirs, ours);
+  lying_storage_copy (f->storage, theirs, ours);
   node_assert_refused (f->node, "catalog-broken");
-  assert_read_refused (f, "catalog-broken");
-  g_assert_cmpuint (sequence_of (&other), ==, 5); /* neighbours do not disturb each other */
+  node_assert_read_refused (f->node, "catalog-broken");
+  g_assert_cmpuint (node_sequence (&other), ==, 5); /* neighbours do not disturb each other */
   node_end (&other);
 }
 
 static void
-another_server_has_our_volume (Fixture *f, gconstpointer unused)
+another_server_has_our_volume (ThreatFixture *f, gconstpointer unused)
 {
   f->node->system_identifier = 42;
   node_assert_refused (f->node, "foreign-cluster");
 }
 
 static void
-a_made_up_lineage_is_ignored (Fixture *f, gconstpointer unused)
+a_made_up_lineage_is_ignored (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *mark = find_name (f, "v1/lineages/");
-  g_autofree char *record = record_name (f, 5);
+  g_autofree char *mark = lying_storage_find (f->storage, "v1/lineages/");
+  g_autofree char *record = lying_storage_find_record (f->storage, 5);
   g_autoptr (GString) high_mark = g_string_new (mark);
   g_autoptr (GString) high_record = g_string_new (record);
 
   g_string_replace (high_mark, "/00000001-", "/fffffffe-", 0);
   g_string_replace (high_record, "/00000001-", "/fffffffe-", 0);
-  copy (f, mark, high_mark->str);
-  copy (f, record, high_record->str);
-  g_assert_cmpuint (sequence_of (f->node), ==, 5);
+  lying_storage_copy (f->storage, mark, high_mark->str);
+  lying_storage_copy (f->storage, record, high_record->str);
+  g_assert_cmpuint (node_sequence (f->node), ==, 5);
   {
     g_autoptr (GError) error = NULL;
     g_autoptr (TeesqlCatalog) reader = node_try_read (f->node, &error);
@@ -481,26 +405,26 @@ a_made_up_lineage_is_ignored (Fixture *f, gconstpointer unused)
 }
 
 static void
-lost_marks_of_lineages_are_found_by_listing (Fixture *f, gconstpointer unused)
+lost_marks_of_lineages_are_found_by_listing (ThreatFixture *f, gconstpointer unused)
 {
-  g_autofree char *mark = find_name (f, "v1/lineages/");
+  g_autofree char *mark = lying_storage_find (f->storage, "v1/lineages/");
 
-  erase (f, mark);
+  lying_storage_set (f->storage, mark, NULL);
   {
     g_autoptr (GError) error = NULL;
     g_autoptr (TeesqlCatalog) reader = node_try_read (f->node, &error);
 
     g_assert_no_error (error);
   }
-  g_assert_cmpuint (sequence_of (f->node), ==, 5);
+  g_assert_cmpuint (node_sequence (f->node), ==, 5);
   g_free (g_steal_pointer (&mark));
-  mark = find_name (f, "v1/lineages/"); /* put back */
+  mark = lying_storage_find (f->storage, "v1/lineages/"); /* put back */
 }
 
 /* ---- keys ---- */
 
 static void
-the_kms_answers_other_keys (Fixture *f, gconstpointer unused)
+the_kms_answers_other_keys (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (GBytes) volume = node_save_volume (f->node);
   Node other;
@@ -529,7 +453,7 @@ kms_key (guint8 mark)
 }
 
 static void
-a_later_epochs_key_is_another (Fixture *f, gconstpointer unused)
+a_later_epochs_key_is_another (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (TeesqlSecret) key = kms_key (9);
   g_autoptr (TeesqlSecret) other_key = kms_key (10);
@@ -551,13 +475,13 @@ a_later_epochs_key_is_another (Fixture *f, gconstpointer unused)
   g_assert_true (teesql_epoch_keys_add_kms (other.keys, 1, other_key, NULL));
   node_assert_refused (&other, "kms-key-changed");
   node_end (&other);
-  g_assert_cmpuint (sequence_of (f->node), ==, 7);
+  g_assert_cmpuint (node_sequence (f->node), ==, 7);
 }
 
 /* ---- crashes ---- */
 
 static void
-a_record_whose_answer_was_lost_is_adopted (Fixture *f, gconstpointer unused)
+a_record_whose_answer_was_lost_is_adopted (ThreatFixture *f, gconstpointer unused)
 {
   {
     g_autoptr (TeesqlCatalog) catalog = node_open (f->node);
@@ -566,13 +490,13 @@ a_record_whose_answer_was_lost_is_adopted (Fixture *f, gconstpointer unused)
     lying_storage_plan (f->storage, LYING_LOSES_ANSWER, "v1/");
     g_assert_false (teesql_catalog_flush (catalog, NULL, NULL));
   } /* and then the power went */
-  g_assert_cmpuint (sequence_of (f->node), ==, 6);
+  g_assert_cmpuint (node_sequence (f->node), ==, 6);
   write_more (f->node, 7);
-  g_assert_cmpuint (sequence_of (f->node), ==, 7);
+  g_assert_cmpuint (node_sequence (f->node), ==, 7);
 }
 
 static void
-a_record_that_never_arrived_is_no_rollback (Fixture *f, gconstpointer unused)
+a_record_that_never_arrived_is_no_rollback (ThreatFixture *f, gconstpointer unused)
 {
   {
     g_autoptr (TeesqlCatalog) catalog = node_open (f->node);
@@ -589,12 +513,12 @@ a_record_that_never_arrived_is_no_rollback (Fixture *f, gconstpointer unused)
     g_assert_true (teesql_catalog_record_covers (record, 2, 6 * WORLD_SEGMENT, NULL)); /* the head remembered */
     g_assert_true (teesql_catalog_flush (catalog, NULL, NULL));
   }
-  g_assert_cmpuint (sequence_of (f->node), ==, 6);
+  g_assert_cmpuint (node_sequence (f->node), ==, 6);
 }
 
 /* the same, without a restart: what was given up and arrived after all is ours */
 static void
-a_record_that_was_given_up_arrives_late (Fixture *f, gconstpointer unused)
+a_record_that_was_given_up_arrives_late (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (TeesqlCatalog) catalog = node_open (f->node);
   g_autoptr (TeesqlCatalogRecord) record = NULL;
@@ -610,7 +534,7 @@ a_record_that_was_given_up_arrives_late (Fixture *f, gconstpointer unused)
 }
 
 static void
-a_beginning_that_was_cut_short_begins_again (Fixture *f, gconstpointer unused)
+a_beginning_that_was_cut_short_begins_again (ThreatFixture *f, gconstpointer unused)
 {
   static const LyingFault faults[] = { LYING_LOSES_PUT, LYING_LOSES_ANSWER };
 
@@ -623,7 +547,7 @@ a_beginning_that_was_cut_short_begins_again (Fixture *f, gconstpointer unused)
       node_begin (&node, f->world.store, "fresh-1", cluster, 1);
       lying_storage_plan (f->storage, faults[i % 2], i < 2 ? "v1/lineages/" : record);
       g_assert_null (node_try_open (&node, NULL));
-      g_assert_cmpuint (sequence_of (&node), ==, 1);
+      g_assert_cmpuint (node_sequence (&node), ==, 1);
       node_end (&node);
     }
 }
@@ -658,7 +582,7 @@ flush_thread (gpointer data)
 }
 
 static void
-wal_is_noted_while_records_are_stored (Fixture *f, gconstpointer unused)
+wal_is_noted_while_records_are_stored (ThreatFixture *f, gconstpointer unused)
 {
   g_autoptr (TeesqlCatalog) catalog = node_open (f->node);
   GThread *noting = g_thread_new ("note", note_thread, catalog);
@@ -686,7 +610,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-#define ADD(name, func) g_test_add ("/threat/catalog/" name, Fixture, NULL, set_up, func, tear_down)
+#define ADD(name, func) g_test_add ("/threat/catalog/" name, ThreatFixture, NULL, threat_fixture_set_up, func, threat_fixture_tear_down)
   ADD ("an-honest-store-is-opened-again-and-again", an_honest_store_is_opened_again_and_again);
   ADD ("a-store-without-conditions-serves-one-node", a_store_without_conditions_serves_one_node);
   ADD ("the-newest-record-is-deleted", the_newest_record_is_deleted);

@@ -83,31 +83,12 @@ assert_found (Fixture *f, gboolean deep, const char *reason, const char *part)
   g_assert_cmpuint (report->n_damages, >, 0);
 }
 
-static char *
-find_name (Fixture *f, const char *part)
-{
-  g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
-
-  for (guint i = 0; i < names->len; i++)
-    if (strstr (g_ptr_array_index (names, i), part) != NULL)
-      return g_strdup (g_ptr_array_index (names, i));
-  g_error ("no object %s", part);
-}
-
-static void
-copy (Fixture *f, const char *from, const char *to)
-{
-  g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, from);
-
-  lying_storage_set (f->storage, to, bytes);
-}
-
 static void
 swap (Fixture *f, const char *one, const char *other)
 {
   g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, one);
 
-  copy (f, other, one);
+  lying_storage_copy (f->storage, other, one);
   lying_storage_set (f->storage, other, bytes);
 }
 
@@ -153,7 +134,7 @@ an_honest_repository_is_found_intact (Fixture *f, gconstpointer unused)
 static void
 a_piece_is_deleted (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, BASE_1);
+  g_autofree char *name = lying_storage_find (f->storage, BASE_1);
 
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, FALSE, "object-missing", BASE_1);
@@ -162,7 +143,7 @@ a_piece_is_deleted (Fixture *f, gconstpointer unused)
 static void
 a_piece_is_cut_short (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, BASE_0);
+  g_autofree char *name = lying_storage_find (f->storage, BASE_0);
 
   resize (f, name, -1);
   assert_found (f, FALSE, "object-truncated", BASE_0);
@@ -171,7 +152,7 @@ a_piece_is_cut_short (Fixture *f, gconstpointer unused)
 static void
 a_piece_is_lengthened (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, BASE_0);
+  g_autofree char *name = lying_storage_find (f->storage, BASE_0);
 
   resize (f, name, 1);
   assert_found (f, FALSE, "object-substituted", BASE_0);
@@ -180,8 +161,8 @@ a_piece_is_lengthened (Fixture *f, gconstpointer unused)
 static void
 two_pieces_are_swapped (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *one = find_name (f, BASE_0);
-  g_autofree char *other = find_name (f, BASE_1);
+  g_autofree char *one = lying_storage_find (f->storage, BASE_0);
+  g_autofree char *other = lying_storage_find (f->storage, BASE_1);
 
   swap (f, one, other);
   assert_found (f, FALSE, "object-substituted", BASE_0);
@@ -191,10 +172,10 @@ two_pieces_are_swapped (Fixture *f, gconstpointer unused)
 static void
 a_piece_of_another_backup_is_put_there (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *one = find_name (f, BASE_0);
-  g_autofree char *other = find_name (f, OTHER_0);
+  g_autofree char *one = lying_storage_find (f->storage, BASE_0);
+  g_autofree char *other = lying_storage_find (f->storage, OTHER_0);
 
-  copy (f, other, one);
+  lying_storage_copy (f->storage, other, one);
   assert_found (f, FALSE, "object-substituted", BASE_0);
 }
 
@@ -202,7 +183,7 @@ a_piece_of_another_backup_is_put_there (Fixture *f, gconstpointer unused)
 static void
 an_earlier_object_of_the_same_name_is_put_back (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, BASE_0);
+  g_autofree char *name = lying_storage_find (f->storage, BASE_0);
   g_autoptr (GBytes) before = lying_storage_peek (f->storage, name);
   g_autoptr (TeesqlBackup) again = put_backup (f->catalog, 0xf1, 1, 2 * WORLD_SEGMENT + 0x28, NULL);
   g_autoptr (GBytes) after = lying_storage_peek (f->storage, name);
@@ -215,7 +196,7 @@ static void
 another_clusters_object_is_put_there (Fixture *f, gconstpointer unused)
 {
   Node other;
-  g_autofree char *ours = find_name (f, BASE_0);
+  g_autofree char *ours = lying_storage_find (f->storage, BASE_0);
   g_autoptr (GPtrArray) names = NULL;
 
   node_begin (&other, f->world.store, "billing-1", 2, 1);
@@ -223,7 +204,7 @@ another_clusters_object_is_put_there (Fixture *f, gconstpointer unused)
   names = lying_storage_names (f->storage, "v1/02");
   for (guint i = 0; i < names->len; i++)
     if (g_str_has_suffix (g_ptr_array_index (names, i), BASE_0))
-      copy (f, g_ptr_array_index (names, i), ours);
+      lying_storage_copy (f->storage, g_ptr_array_index (names, i), ours);
   assert_found (f, FALSE, "object-substituted", BASE_0);
   node_end (&other);
 }
@@ -231,7 +212,7 @@ another_clusters_object_is_put_there (Fixture *f, gconstpointer unused)
 static void
 a_segment_is_deleted (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, SEG_2);
+  g_autofree char *name = lying_storage_find (f->storage, SEG_2);
 
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, FALSE, "wal-gap", "timeline 1");
@@ -240,7 +221,7 @@ a_segment_is_deleted (Fixture *f, gconstpointer unused)
 static void
 a_part_of_a_segment_is_deleted (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, PARTIAL);
+  g_autofree char *name = lying_storage_find (f->storage, PARTIAL);
 
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, FALSE, "wal-gap", "timeline 2");
@@ -249,11 +230,11 @@ a_part_of_a_segment_is_deleted (Fixture *f, gconstpointer unused)
 static void
 a_part_claims_to_be_longer (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, PARTIAL);
+  g_autofree char *name = lying_storage_find (f->storage, PARTIAL);
   g_autofree char *longer = g_strdup (name);
 
   longer[strlen (longer) - 4] = '5';
-  copy (f, name, longer);
+  lying_storage_copy (f->storage, name, longer);
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, TRUE, "object-substituted", PARTIAL);
 }
@@ -261,8 +242,8 @@ a_part_claims_to_be_longer (Fixture *f, gconstpointer unused)
 static void
 two_segments_are_swapped (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *one = find_name (f, SEG_1);
-  g_autofree char *other = find_name (f, SEG_2);
+  g_autofree char *one = lying_storage_find (f->storage, SEG_1);
+  g_autofree char *other = lying_storage_find (f->storage, SEG_2);
 
   swap (f, one, other);
   assert_found (f, TRUE, "object-substituted", SEG_1);
@@ -271,18 +252,18 @@ two_segments_are_swapped (Fixture *f, gconstpointer unused)
 static void
 a_segment_of_another_timeline_is_put_there (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *one = find_name (f, SEG_3A);
-  g_autofree char *other = find_name (f, SEG_3B);
+  g_autofree char *one = lying_storage_find (f->storage, SEG_3A);
+  g_autofree char *other = lying_storage_find (f->storage, SEG_3B);
 
-  copy (f, one, other);
+  lying_storage_copy (f->storage, one, other);
   assert_found (f, TRUE, "object-substituted", SEG_3B);
 }
 
 static void
 segments_of_two_objects_are_spliced (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *one = find_name (f, SEG_1);
-  g_autofree char *other = find_name (f, SEG_2);
+  g_autofree char *one = lying_storage_find (f->storage, SEG_1);
+  g_autofree char *other = lying_storage_find (f->storage, SEG_2);
   g_autoptr (GBytes) head = lying_storage_peek (f->storage, one);
   g_autoptr (GBytes) tail = lying_storage_peek (f->storage, other);
   gsize size = MIN (g_bytes_get_size (head), g_bytes_get_size (tail));
@@ -300,7 +281,7 @@ segments_of_two_objects_are_spliced (Fixture *f, gconstpointer unused)
 static void
 a_history_is_deleted (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, "00000002.history");
+  g_autofree char *name = lying_storage_find (f->storage, "00000002.history");
 
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, FALSE, "object-missing", "00000002.history");
@@ -309,7 +290,7 @@ a_history_is_deleted (Fixture *f, gconstpointer unused)
 static void
 a_record_in_the_middle_is_deleted (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, "/catalog/0000000000000002");
+  g_autofree char *name = lying_storage_find (f->storage, "/catalog/0000000000000002");
 
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, FALSE, "catalog-broken", "00000001-");
@@ -318,7 +299,7 @@ a_record_in_the_middle_is_deleted (Fixture *f, gconstpointer unused)
 static void
 the_catalog_is_rolled_back_while_we_run (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *name = find_name (f, "/catalog/0000000000000005");
+  g_autofree char *name = lying_storage_find (f->storage, "/catalog/0000000000000005");
 
   lying_storage_set (f->storage, name, NULL);
   assert_found (f, FALSE, "catalog-broken", "00000001-");
@@ -327,7 +308,7 @@ the_catalog_is_rolled_back_while_we_run (Fixture *f, gconstpointer unused)
 static void
 what_is_foreign_is_named_and_harms_nobody (Fixture *f, gconstpointer unused)
 {
-  g_autofree char *piece = find_name (f, BASE_0);
+  g_autofree char *piece = lying_storage_find (f->storage, BASE_0);
   static const char *const odd[] = { "/base/f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1/base.00009",
                                      "/base/f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9f9/base.00000" };
   g_autofree char *lineage = g_strndup (piece, strlen (piece) - strlen (BASE_0));
@@ -338,9 +319,9 @@ what_is_foreign_is_named_and_harms_nobody (Fixture *f, gconstpointer unused)
     {
       g_autofree char *name = g_strconcat (lineage, odd[i], NULL);
 
-      copy (f, piece, name);
+      lying_storage_copy (f->storage, piece, name);
     }
-  copy (f, piece, stranger);
+  lying_storage_copy (f->storage, piece, stranger);
   report = verify (f, TRUE);
   g_assert_cmpuint (report->n_damages, ==, 0);
   g_assert_cmpuint (report->n_notes, ==, 3);
@@ -626,7 +607,7 @@ a_key_object_that_was_exchanged_is_written_anew (Fixture *f, gconstpointer unuse
   offline_begin (&offline);
   offline_begin (&other);
   publish (f, &offline);
-  name = find_name (f, "/keys/");
+  name = lying_storage_find (f->storage, "/keys/");
   before = lying_storage_peek (f->storage, name);
   publish (f, &offline);
   {
