@@ -1,5 +1,6 @@
 """A managed PostgreSQL that is written to all the time, its backups, and what comes back of them: the parts of test-backup.py and test-backup-stores.py."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -206,10 +207,18 @@ class Writer(threading.Thread):
         with self.lock:
             return list(self.rows)
 
+    def wait_rows(self, condition, what):
+        def check():
+            rows = self.snapshot()
+            return rows if condition(rows) else None
+        try:
+            return wait_for(check, what, 120)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {len(self.snapshot())} rows, the last problem was {self.problem!r}") from None
+
     def wait_more(self, count=40):
         have = len(self.snapshot())
-        wait_for(lambda: len(self.snapshot()) >= have + count, f"{count} more rows (last problem: {self.problem})", 120)
-        return self.snapshot()
+        return self.wait_rows(lambda rows: len(rows) >= have + count, f"{count} more rows") if count else self.snapshot()
 
 
 class Bench:
@@ -327,8 +336,21 @@ class Site:
         self.world.postgres.stop()
 
     def reload(self, **backup):
+        """Returns when the daemon goes by it."""
+        done = self.world.daemon.log().count("reload done")
         self.configure(**backup)
         self.world.daemon.signal(signal.SIGHUP)
+        wait_for(lambda: self.world.daemon.log().count("reload done") > done, "the reload")
+
+    @contextlib.contextmanager
+    def reloaded(self, **backup):
+        """With other settings, for a while: a case that fails must not leave them to the next."""
+        before = {key: self.backup_settings.get(key.replace("_", "-")) for key in backup}
+        self.reload(**backup)
+        try:
+            yield
+        finally:
+            self.reload(**before)
 
     # --- restore
 
@@ -373,12 +395,17 @@ class Site:
     def check_latest(self, rows, *arguments, **extra):
         return self.check_restored(rows, list(arguments), lambda _: True, lambda _: False, **extra)
 
-    def reachable(self, rows, storage=None):
-        """Rows that some backup lies before, and WAL behind which more was committed."""
-        first = self.ask("backup", "list", *(["--storage", storage] if storage else []))["backups"][0]
-        found = [row for row in rows[:-5] if row.lsn_before > lsn(first["stop_lsn"]) and row.time_before > first["finished"] + 1]
-        assert found, f"no row lies behind the oldest backup {first}"
-        return found
+    def reachable_rows(self, more=0):
+        """(rows that are all in every store, those of them that can be restored to): a backup lies before them, and behind them more was committed.
+        Waited for: how many rows a second are committed is the machine's affair. A backup's end is known in whole seconds, upwards of what it says."""
+        first = self.ask("backup", "list")["backups"][0]
+
+        def enough(rows):
+            return [row for row in rows[:-5] if row.lsn_before > lsn(first["stop_lsn"]) and row.time_before > first["finished"] + 1]
+        self.writer.wait_more(more)
+        self.writer.wait_rows(lambda rows: len(enough(rows)) >= 10, f"rows behind the oldest backup {first}")
+        rows = self.durable_rows()
+        return rows, enough(rows)
 
     # --- ends
 
@@ -426,9 +453,8 @@ class Site:
         if asked:
             asked.communicate(timeout=180)
         self.wait_streaming()
-        rows = self.durable_rows(more=40)
+        rows, choice = self.reachable_rows(more=40)
         assert self.facts()["durable_lsn"] >= durable, "the archive went back"
-        choice = self.reachable(rows)
         one, other = RANDOM.choice(choice), RANDOM.choice(choice)
         doing = "nothing" if kind is None else "a full backup" if kind else "a backup"
         tap.comment(f"round {number + 1}: killed {victim} during {doing}; {len(rows)} rows; to {lsn_text(one.lsn_after)} and {time_text(other.time_after)}")

@@ -85,9 +85,8 @@ def on_terminal(*command):
 @tap.case("on a terminal there is progress, and at the end one line that stays")
 def terminal(site):
     base = [TEESQL, "--config", site.world.daemon_config]
-    site.reload(max_rate="16MiB")
-    status, shown = on_terminal(*base, "backup", "now", "--full")
-    site.reload(max_rate="none")
+    with site.reloaded(max_rate="16MiB"):
+        status, shown = on_terminal(*base, "backup", "now", "--full")
     tap.equal(status, 0, shown)
     assert "\r\x1b[K" in shown and " %" in shown, shown
     lines = [line for line in shown.split("\r\x1b[K")[-1].splitlines() if line]
@@ -107,14 +106,14 @@ def restore_latest(site):
 
 @tap.case("restored to an LSN it holds what was committed before, and nothing of later")
 def restore_lsn(site):
-    rows = site.durable_rows(more=40)
-    site.check_lsn(rows, RANDOM.choice(site.reachable(rows)))
+    rows, choice = site.reachable_rows(more=40)
+    site.check_lsn(rows, RANDOM.choice(choice))
 
 
 @tap.case("restored to a time it holds what was committed before, and nothing of later")
 def restore_time(site):
-    rows = site.durable_rows(more=40)
-    site.check_time(rows, RANDOM.choice(site.reachable(rows)))
+    rows, choice = site.reachable_rows(more=40)
+    site.check_time(rows, RANDOM.choice(choice))
 
 
 @tap.case("restored to a named point it holds what was committed before")
@@ -175,11 +174,7 @@ def kills(site):
     site.kill_rounds(ROUNDS)
 
 
-@tap.case("backups that are kept need nothing of those that go")
-def retention(site):
-    site.ask("backup", "now", "--full")
-    site.ask("backup", "now")
-    site.reload(retain_full=1)
+def check_retention(site):
     removed = wait_for(lambda: site.ask("backup", "expire")["removed"], "something to expire")
     assert removed > 3, removed
     tap.equal([b["type"] for b in site.ask("backup", "list")["backups"]], ["full", "incremental"])
@@ -187,21 +182,27 @@ def retention(site):
     tap.equal([b["name"] for b in site.ask("backup", "list")["backups"]], [newest["name"]])
     tap.equal(site.ask("backup", "expire")["removed"], 0)
     tap.equal(site.ask("backup", "verify", "--deep")["damages"], 0)
-    rows = site.durable_rows(more=40)
-    site.check_lsn(rows, RANDOM.choice(site.reachable(rows)))
+    rows, choice = site.reachable_rows(more=40)
+    site.check_lsn(rows, RANDOM.choice(choice))
     target, result = site.restore("--to-lsn", lsn_text(lsn(newest["start_lsn"]) - 1), check=False)
     tap.equal(result.returncode, 1, result.stdout)
     tap.equal(json.loads(result.stdout)["reason"], "backup-none")
     assert not os.path.exists(target)
-    site.reload(retain_full=4)
 
 
-@tap.case("a slot that is lost is a gap that is named, and a full backup at once")
-def slot_lost(site):
+@tap.case("backups that are kept need nothing of those that go")
+def retention(site):
+    site.ask("backup", "now", "--full")
+    site.ask("backup", "now")
+    with site.reloaded(retain_full=1):
+        check_retention(site)
+
+
+def check_slot_lost(site):
     store, admin = site.stores[0], site.world.postgres.admin
     newest = site.ask("backup", "list")["backups"][-1]
     gaps = site.facts()["gaps"]
-    site.reload(slot_limit="64MiB", max_lag="2s")
+    site.writer.wait_more()  # between that backup and the gap
     wait_for(lambda: admin("SHOW max_slot_wal_keep_size") == "64MB", "the limit")
     store.kill()
     try:
@@ -210,8 +211,8 @@ def slot_lost(site):
         for _ in range(16):
             admin("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'a', 'b')")
         admin("CHECKPOINT")
-        wait_for(lambda: admin("SELECT wal_status FROM pg_replication_slots") in ("lost", "unreserved") and not admin("CHECKPOINT"), "the slot to be lost")
-        wait_for(lambda: admin("CHECKPOINT; SELECT wal_status FROM pg_replication_slots") == "lost", "the slot to be lost")
+        wait_for(lambda: admin("SELECT wal_status FROM pg_replication_slots") in ("lost", "unreserved") and not admin("CHECKPOINT"), "the slot to be lost", 60)
+        wait_for(lambda: admin("CHECKPOINT; SELECT wal_status FROM pg_replication_slots") == "lost", "the slot to be lost", 60)
         behind = int(admin("SELECT pg_current_wal_insert_lsn() - '0/0'"))
     finally:
         store.start()
@@ -231,7 +232,12 @@ def slot_lost(site):
     site.check_lsn(rows, before[-1])
     result = site.ask("backup", "verify")
     tap.equal([(f["severity"], f["reason"]) for f in result["findings"]], [("note", "wal-gap")])
-    site.reload(slot_limit="8GiB", max_lag="5min")
+
+
+@tap.case("a slot that is lost is a gap that is named, and a full backup at once")
+def slot_lost(site):
+    with site.reloaded(slot_limit="64MiB", max_lag="2s"):
+        check_slot_lost(site)
 
 
 def exchange(store, other):
@@ -261,8 +267,8 @@ def rolled_back(site):
     site.writer.wait_more(5)  # SQL goes on
     tap.equal(site.ask("backup", "accept")["parent_lineage"], lineage)
     site.wait_streaming()
-    wait_for(lambda: site.ask("backup", "list")["backups"][-1]["type"] == "full" and site.facts()["running"] is None, "a full backup", 60)
-    listing = site.ask("backup", "list")
+    listing = wait_for(lambda: (lambda l: l if l["backups"] else None)(site.ask("backup", "list")), "a full backup", 60)
+    tap.equal([b["type"] for b in listing["backups"]], ["full"])
     assert listing["lineage"] > lineage and listing["parent_lineage"] == lineage, listing
     rows = site.durable_rows(more=20)
     site.check_latest(rows, thorough=True)
@@ -281,7 +287,7 @@ def zero_loss(_):
         site.writer.wait_more(20)
         two.kill()
         try:
-            wait_for(lambda: admin("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1", "a commit that waits")
+            wait_for(lambda: admin("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT INTO ticks%'") == "1", "a commit that waits")
             site.wait_facts(lambda f: f["state"] == "waiting", "the storage to be missed", store=two)
             stuck = site.writer.acknowledged
             tap.equal(site.facts(one)["state"], "streaming")
