@@ -154,9 +154,8 @@ replay (const Run *self, TeesqlProof *proof, GError **error)
   return proof->log != NULL;
 }
 
-/* What is in the quote was compared with it; this is what verifiers learn beside it. */
-static gboolean
-check_same_platform (const TeesqlProof *proof, GError **error)
+gboolean
+teesql_proof_check_same_platform (GPtrArray *claims, GError **error)
 {
   static const TeesqlField fields[] = { TEESQL_FIELD_FMSPC, TEESQL_FIELD_PPID, TEESQL_FIELD_PLATFORM_INSTANCE };
 
@@ -164,10 +163,10 @@ check_same_platform (const TeesqlProof *proof, GError **error)
     {
       const guint8 *known = NULL;
 
-      for (guint j = 0; j < proof->claims->len; j++)
+      for (guint j = 0; j < claims->len; j++)
         {
           gsize size = 0;
-          const guint8 *value = teesql_claims_get_field (proof->claims->pdata[j], fields[i], &size);
+          const guint8 *value = teesql_claims_get_field (claims->pdata[j], fields[i], &size);
 
           if (known != NULL && value != NULL && memcmp (known, value, size) != 0)
             {
@@ -194,7 +193,7 @@ prove (Run *self, const char *skipped, GError **error)
       return NULL;
     }
   take_claims (self, proof);
-  if (!check_same_platform (proof, error))
+  if (!teesql_proof_check_same_platform (proof->claims, error))
     return NULL;
   if (!replay (self, proof, error))
     return NULL;
@@ -205,9 +204,8 @@ prove (Run *self, const char *skipped, GError **error)
   return g_steal_pointer (&proof);
 }
 
-/* That the service is away; not that our key or configuration is no good, which somebody has to mend. */
-static gboolean
-is_outage (const GError *error)
+gboolean
+teesql_proof_is_outage (const GError *error)
 {
   return error == NULL || g_error_matches (error, TEESQL_VERIFIER_ERROR, TEESQL_ERROR_UNAVAILABLE) ||
          g_error_matches (error, TEESQL_VERIFIER_ERROR, TEESQL_ERROR_THROTTLED) ||
@@ -217,7 +215,7 @@ is_outage (const GError *error)
 static gboolean
 may_pass_over (const Run *self, guint index)
 {
-  return self->panel->may_skip[index] && is_outage (self->errors->pdata[index]);
+  return self->panel->may_skip[index] && teesql_proof_is_outage (self->errors->pdata[index]);
 }
 
 static const char *
@@ -392,7 +390,7 @@ try_again (Run *self, guint index, const GError *error)
   g_autoptr (GSource) source = NULL;
   Call *call = NULL;
 
-  if (self->task == NULL || self->refused || error->domain != TEESQL_VERIFIER_ERROR || !is_outage (error) ||
+  if (self->task == NULL || self->refused || error->domain != TEESQL_VERIFIER_ERROR || !teesql_proof_is_outage (error) ||
       ++self->tries[index] >= TRIES_MAX || elapsed_ms + delay_ms > self->timeout_ms / 2)
     return FALSE;
   call = g_new0 (Call, 1);

@@ -46,6 +46,12 @@ TeesqlProof *teesql_proof_finish (GAsyncResult *result, GError **error) G_GNUC_W
 void teesql_proof_free (TeesqlProof *self);
 /* TRUE: evidence was read and is wrong, as opposed to: nobody could tell now */
 gboolean teesql_proof_is_refusal (const GError *error) G_GNUC_WARN_UNUSED_RESULT;
+/* TRUE: the verifier is away or does not answer (%NULL: not in time), which `when-unavailable` is about. Not that our key or configuration
+ * is no good, which somebody has to mend. */
+gboolean teesql_proof_is_outage (const GError *error) G_GNUC_WARN_UNUSED_RESULT;
+/* @claims: (element-type TeesqlClaims). What is in the quote was compared with it; this is what verifiers learn beside it. Reason
+ * `verifiers-disagree`. */
+gboolean teesql_proof_check_same_platform (GPtrArray *claims, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (TeesqlProof, teesql_proof_free)
 G_END_DECLS

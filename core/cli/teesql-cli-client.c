@@ -38,15 +38,13 @@ client_create (TeesqlCliClient *self, const char *kind, const char *instance, GE
 static gboolean
 client_create_plugins (TeesqlCliClient *self, GError **error)
 {
-  const char *const *names = teesql_config_get_list (self->config, "teesql", "verifiers");
-
   self->attester =
       (TeesqlAttester *) client_create (self, "attester", teesql_config_get_string (self->config, "teesql", "attester"), error);
   if (self->attester == NULL)
     return FALSE;
-  for (gsize i = 0; names[i] != NULL; i++)
+  for (gsize i = 0; self->names[i] != NULL; i++)
     {
-      GObject *verifier = client_create (self, "verifier", names[i], error);
+      GObject *verifier = client_create (self, "verifier", self->names[i], error);
 
       if (verifier == NULL)
         return FALSE;
@@ -71,7 +69,7 @@ client_create_service (TeesqlCliClient *self, GError **error)
     .config = self->config,
     .attester = self->attester,
     .verifiers = (TeesqlVerifier *const *) self->verifiers->pdata,
-    .verifier_names = teesql_config_get_list (self->config, "teesql", "verifiers"),
+    .verifier_names = (const char *const *) self->names,
     .n_verifiers = self->verifiers->len,
     .clock = self->clock,
     .status = self->status,
@@ -83,15 +81,39 @@ client_create_service (TeesqlCliClient *self, GError **error)
   return self->attest != NULL;
 }
 
+static gboolean
+client_choose (TeesqlCliClient *self, const char *only, GError **error)
+{
+  const char *const *names = teesql_config_get_list (self->config, "teesql", "verifiers");
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+
+  if (only != NULL && !g_str_equal (only, "all") && !g_strv_contains (names, only))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--verifier %s: [teesql] verifiers does not list it", only);
+      return FALSE;
+    }
+  for (gsize i = 0; names[i] != NULL; i++)
+    if (only == NULL || g_str_equal (only, "all") || g_str_equal (only, names[i]))
+      g_strv_builder_add (builder, names[i]);
+  self->names = g_strv_builder_end (builder);
+  return TRUE;
+}
+
 TeesqlCliClient *
 teesql_cli_client_new (const TeesqlCliGlobals *globals, GError **error)
+{
+  return teesql_cli_client_new_judged_by (globals, NULL, error);
+}
+
+TeesqlCliClient *
+teesql_cli_client_new_judged_by (const TeesqlCliGlobals *globals, const char *verifier, GError **error)
 {
   g_autoptr (TeesqlCliClient) self = g_new0 (TeesqlCliClient, 1);
   g_autofree char *floor = clock_floor_path ();
 
   self->verifiers = g_ptr_array_new_with_free_func (g_object_unref);
   self->config = teesql_config_load (TEESQL_CONFIG_CLIENT, globals->config_path, error);
-  if (self->config == NULL)
+  if (self->config == NULL || !client_choose (self, verifier, error))
     return NULL;
   self->status = teesql_status_new ();
   self->clock = teesql_clock_new (floor, NULL, error);
@@ -118,6 +140,7 @@ teesql_cli_client_free (TeesqlCliClient *self)
 {
   g_clear_object (&self->attest);
   g_clear_pointer (&self->verifiers, g_ptr_array_unref);
+  g_clear_pointer (&self->names, g_strfreev);
   g_clear_object (&self->attester);
   g_clear_object (&self->loader);
   g_clear_pointer (&self->clock, teesql_clock_unref);

@@ -20,10 +20,18 @@ typedef struct
   TeesqlPluginLoader *loader;
   TeesqlAttester *attester;
   GPtrArray *verifiers; /* TeesqlVerifier */
+  GStrv names;          /* of their instances */
   TeesqlAttestService *attest;
 } TeesqlCliClient;
 
 TeesqlCliClient *teesql_cli_client_new (const TeesqlCliGlobals *globals, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * teesql_cli_client_new_judged_by:
+ * @verifier: (nullable): one of `[teesql] verifiers`, which then is the only one that is asked, about the server as about ourselves; %NULL
+ *   or `all`: all of them
+ */
+TeesqlCliClient *teesql_cli_client_new_judged_by (const TeesqlCliGlobals *globals, const char *verifier, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /**
  * teesql_cli_client_start:
  *

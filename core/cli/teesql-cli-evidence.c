@@ -1,8 +1,8 @@
 #include "cli/teesql-cli-evidence.h"
-#include "cli/teesql-cli-opinion.h"
-
-#include "base/teesql-domains.h"
+#include "attest/teesql-proof.h"
 #include "base/teesql-hex.h"
+#include "base/teesql-log.h"
+#include "cli/teesql-cli-opinion.h"
 #include "policy/teesql-claims-text.h"
 #include "ratls/teesql-event-log.h"
 
@@ -26,7 +26,6 @@ teesql_cli_evidence_free (TeesqlCliEvidence *self)
   g_clear_pointer (&self->log, teesql_log_claims_free);
   g_clear_pointer (&self->policy_findings, g_ptr_array_unref);
   g_ptr_array_unref (self->opinions);
-  g_clear_pointer (&self->explained, g_ptr_array_unref);
   g_free (self);
 }
 
@@ -38,6 +37,13 @@ teesql_cli_evidence_refuse (TeesqlCliEvidence *self, const char *reason, const c
     return;
   self->reason = g_strdup (reason);
   self->message = g_strdup (message);
+}
+
+static void
+error_free (gpointer error)
+{
+  if (error != NULL)
+    g_error_free (error);
 }
 
 /* --- the procedure ------------------------------------------------------------------------------------------------- */
@@ -61,14 +67,6 @@ ask (TeesqlVerifier *verifier, TeesqlEvidence *evidence, gint64 now_unix, GError
   return teesql_verifier_verify_finish (verifier, result, error);
 }
 
-/* Not being able to ask is no answer about the evidence. */
-static gboolean
-is_no_answer (const GError *error)
-{
-  return error->domain != TEESQL_VERIFIER_ERROR || error->code == TEESQL_ERROR_PERMISSION || error->code == TEESQL_ERROR_CONFIG ||
-         teesql_cli_exit_code (error) == TEESQL_EXIT_UNREACHABLE;
-}
-
 /* What the evidence says about the application is worth printing where the log replays; where it does not, that is a refusal. */
 static void
 replay_log (TeesqlCliEvidence *self, TeesqlEvidence *evidence)
@@ -86,10 +84,16 @@ replay_log (TeesqlCliEvidence *self, TeesqlEvidence *evidence)
     }
 }
 
-static void
-check_attributes (TeesqlCliEvidence *self)
+static const TeesqlCliOpinion *
+opinion_at (const TeesqlCliEvidence *self, guint index)
 {
-  g_autoptr (GPtrArray) findings = teesql_policy_check_attributes (NULL, self->claims);
+  return self->opinions->pdata[index];
+}
+
+static void
+check_attributes (TeesqlCliEvidence *self, TeesqlClaims *claims)
+{
+  g_autoptr (GPtrArray) findings = teesql_policy_check_attributes (NULL, claims);
 
   for (guint i = 0; i < findings->len; i++)
     {
@@ -100,49 +104,87 @@ check_attributes (TeesqlCliEvidence *self)
     }
 }
 
-/* Returns: why it could not be asked; %NULL when it has answered, either way */
+static void
+check_claims (TeesqlCliEvidence *self)
+{
+  g_autoptr (GPtrArray) all = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < self->opinions->len; i++)
+    if (opinion_at (self, i)->claims != NULL)
+      {
+        check_attributes (self, opinion_at (self, i)->claims);
+        g_ptr_array_add (all, opinion_at (self, i)->claims);
+      }
+  if (teesql_proof_check_same_platform (all, &error))
+    return;
+  self->verified = FALSE;
+  teesql_cli_evidence_refuse (self, teesql_error_get_reason (error), error->message);
+}
+
+/* Returns: (nullable): why it could not be asked; %NULL when it has answered, either way */
 static GError *
-ask_one (TeesqlCliEvidence *self, TeesqlVerifier *verifier, const char *name, TeesqlEvidence *evidence, gint64 now_unix)
+ask_one (TeesqlCliEvidence *self, const TeesqlPanel *panel, guint index, TeesqlEvidence *evidence, gint64 now_unix)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (TeesqlClaims) claims = ask (verifier, evidence, now_unix, &error);
-  const gboolean could_tell = claims != NULL || !is_no_answer (error);
+  g_autoptr (TeesqlClaims) claims = ask (panel->verifiers->pdata[index], evidence, now_unix, &error);
+  TeesqlCliOpinion *opinion = teesql_cli_opinion_new (panel->names[index], claims, error);
 
-  g_ptr_array_add (self->opinions, teesql_cli_opinion_new (name, claims, error, could_tell));
-  if (!could_tell)
+  g_ptr_array_add (self->opinions, opinion);
+  if (!opinion->could_tell)
     return g_steal_pointer (&error);
   if (claims == NULL)
-    teesql_cli_evidence_refuse (self, teesql_error_get_reason (error), error->message);
+    teesql_cli_evidence_refuse (self, opinion->reason, opinion->message);
   else if (self->claims == NULL)
     self->claims = g_steal_pointer (&claims);
   return NULL;
 }
 
-gboolean
-teesql_cli_evidence_verify (TeesqlCliEvidence *self, GPtrArray *verifiers, const char *const *names, TeesqlEvidence *evidence,
-                            gint64 now_unix, GError **error)
+/* An outage is no verdict, and passes nobody over who has none beside it. */
+static gboolean
+pass_over (TeesqlCliEvidence *self, const TeesqlPanel *panel, guint index)
 {
-  g_autoptr (GError) trouble = NULL;
+  TeesqlCliOpinion *opinion = self->opinions->pdata[index];
 
-  for (guint i = 0; i < verifiers->len; i++)
+  opinion->skipped = self->claims != NULL && opinion->outage && panel->may_skip[index];
+  if (opinion->skipped)
+    teesql_log_warning ("attest", "judged without %s (%s): when-unavailable = skip", opinion->name, opinion->reason);
+  return opinion->skipped;
+}
+
+/* Returns: (nullable) (transfer full): why nobody can tell */
+static GError *
+ask_all (TeesqlCliEvidence *self, const TeesqlPanel *panel, TeesqlEvidence *evidence, gint64 now_unix)
+{
+  g_autoptr (GPtrArray) troubles = g_ptr_array_new_full (panel->verifiers->len, error_free);
+
+  for (guint i = 0; i < panel->verifiers->len; i++)
+    g_ptr_array_add (troubles, ask_one (self, panel, i, evidence, now_unix));
+  for (guint i = 0; i < troubles->len && self->reason == NULL; i++)
+    if (troubles->pdata[i] != NULL && !pass_over (self, panel, i))
+      return g_error_copy (troubles->pdata[i]);
+  return NULL;
+}
+
+gboolean
+teesql_cli_evidence_verify (TeesqlCliEvidence *self, const TeesqlPanel *panel, TeesqlEvidence *evidence, gint64 now_unix, GError **error)
+{
+  GError *trouble = ask_all (self, panel, evidence, now_unix);
+
+  if (trouble != NULL)
     {
-      g_autoptr (GError) one = ask_one (self, g_ptr_array_index (verifiers, i), names[i], evidence, now_unix);
-
-      if (one != NULL && trouble == NULL)
-        trouble = g_steal_pointer (&one);
+      g_propagate_error (error, trouble);
+      return FALSE;
     }
-  if (self->reason != NULL) /* a refusal wins over one that cannot tell */
+  if (self->reason != NULL) /* a refusal wins over one that cannot tell; what the others have found is still told */
     {
+      if (self->claims != NULL)
+        replay_log (self, evidence);
       g_clear_pointer (&self->claims, teesql_claims_unref);
       return TRUE;
     }
-  if (trouble != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&trouble));
-      return FALSE;
-    }
   self->verified = TRUE;
-  check_attributes (self);
+  check_claims (self);
   replay_log (self, evidence);
   return TRUE;
 }
@@ -180,15 +222,21 @@ teesql_cli_evidence_check_binding (TeesqlCliEvidence *self, const guint8 *expect
 void
 teesql_cli_evidence_check_policy (TeesqlCliEvidence *self, const TeesqlPolicy *policy, gint64 now_unix)
 {
-  TeesqlSubject subject = { self->claims, self->log, self->legacy };
-
-  if (self->claims == NULL)
+  self->policy_findings = g_ptr_array_new ();
+  for (guint i = 0; i < self->opinions->len; i++)
     {
-      self->policy_findings = g_ptr_array_new ();
-      return;
+      TeesqlCliOpinion *opinion = self->opinions->pdata[i];
+      const TeesqlSubject subject = { opinion->claims, self->log, self->legacy };
+
+      if (subject.claims == NULL)
+        continue;
+      opinion->findings = teesql_policy_judge (policy, &subject, now_unix);
+      opinion->explained = teesql_policy_explain (policy, &subject, now_unix);
+      if (self->policy_findings->len > 0 || opinion->findings->len == 0)
+        continue;
+      g_ptr_array_unref (self->policy_findings);
+      self->policy_findings = g_ptr_array_ref (opinion->findings);
     }
-  self->policy_findings = teesql_policy_judge (policy, &subject, now_unix);
-  self->explained = teesql_policy_explain (policy, &subject, now_unix);
   if (self->policy_findings->len > 0)
     {
       const TeesqlFinding *first = g_ptr_array_index (self->policy_findings, 0);
@@ -264,14 +312,27 @@ add_debug (const TeesqlCliEvidence *self, JsonBuilder *builder)
     teesql_cli_json_text (builder, "debug", NULL);
 }
 
+/* Returns: %G_MAXINT64 where nobody says */
+static gint64
+first_end (const TeesqlCliEvidence *self)
+{
+  gint64 end = G_MAXINT64;
+  gint64 until = 0;
+
+  for (guint i = 0; self->claims != NULL && i < self->opinions->len; i++)
+    if (opinion_at (self, i)->claims != NULL && teesql_claims_get_number (opinion_at (self, i)->claims, TEESQL_NUMBER_VALID_UNTIL, &until))
+      end = MIN (end, until);
+  return end;
+}
+
 static void
 add_expiry (const TeesqlCliEvidence *self, JsonBuilder *builder)
 {
-  gint64 valid_until = 0;
+  const gint64 end = first_end (self);
 
   json_builder_set_member_name (builder, "collateral_expires");
-  if (self->claims != NULL && teesql_claims_get_number (self->claims, TEESQL_NUMBER_VALID_UNTIL, &valid_until))
-    json_builder_add_int_value (builder, valid_until);
+  if (end < G_MAXINT64)
+    json_builder_add_int_value (builder, end);
   else
     json_builder_add_null_value (builder);
 }
@@ -402,14 +463,9 @@ print_claims (const TeesqlCliEvidence *self)
 static void
 print_expiry (const TeesqlCliEvidence *self)
 {
-  gint64 valid_until = 0;
-  g_autoptr (GDateTime) time = NULL;
-  g_autofree char *text = NULL;
+  g_autoptr (GDateTime) time = g_date_time_new_from_unix_utc (first_end (self)); /* NULL for a time that no calendar has */
+  g_autofree char *text = time != NULL ? g_date_time_format (time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
 
-  if (!teesql_claims_get_number (self->claims, TEESQL_NUMBER_VALID_UNTIL, &valid_until))
-    return;
-  time = g_date_time_new_from_unix_utc (valid_until);
-  text = time != NULL ? g_date_time_format (time, "%Y-%m-%dT%H:%M:%SZ") : NULL;
   print_row ("valid until", text);
 }
 
@@ -439,52 +495,4 @@ teesql_cli_evidence_print_text (const TeesqlCliEvidence *self)
     print_log (self->log);
   print_policy (self);
   teesql_cli_opinions_print (self->opinions);
-}
-
-static void
-print_explained_json (const TeesqlCliEvidence *self)
-{
-  g_autoptr (JsonBuilder) builder = teesql_cli_json_new ();
-
-  add_boolean (builder, "accepted", self->exit_code == 0);
-  teesql_cli_json_text (builder, "reason", self->reason);
-  teesql_cli_json_text (builder, "message", self->message);
-  json_builder_set_member_name (builder, "rules");
-  json_builder_begin_array (builder);
-  for (guint i = 0; self->explained != NULL && i < self->explained->len; i++)
-    {
-      const TeesqlExplained *row = self->explained->pdata[i];
-
-      json_builder_begin_object (builder);
-      teesql_cli_json_text (builder, "rule", row->rule);
-      teesql_cli_json_text (builder, "expected", row->expected);
-      teesql_cli_json_text (builder, "found", row->found);
-      add_boolean (builder, "passed", row->reason == NULL);
-      teesql_cli_json_text (builder, "reason", row->reason);
-      teesql_cli_json_text (builder, "message", row->message);
-      json_builder_end_object (builder);
-    }
-  json_builder_end_array (builder);
-  json_builder_end_object (builder);
-  teesql_cli_print_json (builder);
-}
-
-void
-teesql_cli_evidence_print_explained (const TeesqlCliEvidence *self, gboolean json)
-{
-  if (json)
-    {
-      print_explained_json (self);
-      return;
-    }
-  for (guint i = 0; self->explained != NULL && i < self->explained->len; i++)
-    {
-      const TeesqlExplained *row = self->explained->pdata[i];
-
-      g_print ("%-8s%-24s expected %s, found %s%s%s\n", row->reason != NULL ? "refuse" : "pass", row->rule,
-               row->expected[0] != '\0' ? row->expected : "nothing", row->found != NULL && row->found[0] != '\0' ? row->found : "nothing",
-               row->reason != NULL ? ": " : "", row->reason != NULL ? row->reason : "");
-    }
-  g_print ("%s%s%s\n", self->exit_code == 0 ? "accepted" : "refused: ", self->reason != NULL ? self->reason : "",
-           self->exit_code == 0 ? "" : "");
 }

@@ -1,10 +1,19 @@
 #include "cli/teesql-cli-opinion.h"
+#include "attest/teesql-proof.h"
+#include "base/teesql-domains.h"
 #include "policy/teesql-claims-text.h"
 #include "policy/teesql-policy.h"
-#include <teesql/teesql-error.h>
+
+/* Not being able to ask is no answer about the evidence. */
+static gboolean
+is_no_answer (const GError *error)
+{
+  return error->domain != TEESQL_VERIFIER_ERROR || error->code == TEESQL_ERROR_PERMISSION || error->code == TEESQL_ERROR_CONFIG ||
+         teesql_cli_exit_code (error) == TEESQL_EXIT_UNREACHABLE;
+}
 
 TeesqlCliOpinion *
-teesql_cli_opinion_new (const char *name, TeesqlClaims *claims, const GError *error, gboolean could_tell)
+teesql_cli_opinion_new (const char *name, TeesqlClaims *claims, const GError *error)
 {
   TeesqlCliOpinion *self = g_new0 (TeesqlCliOpinion, 1);
 
@@ -12,7 +21,8 @@ teesql_cli_opinion_new (const char *name, TeesqlClaims *claims, const GError *er
   self->claims = claims != NULL ? teesql_claims_ref (claims) : NULL;
   self->reason = error != NULL ? g_strdup (teesql_error_get_reason (error)) : NULL;
   self->message = error != NULL ? g_strdup (error->message) : NULL;
-  self->could_tell = could_tell;
+  self->could_tell = claims != NULL || !is_no_answer (error);
+  self->outage = claims == NULL && teesql_proof_is_outage (error);
   return self;
 }
 
@@ -23,7 +33,19 @@ teesql_cli_opinion_free (TeesqlCliOpinion *self)
   g_clear_pointer (&self->claims, teesql_claims_unref);
   g_free (self->reason);
   g_free (self->message);
+  g_clear_pointer (&self->findings, g_ptr_array_unref);
+  g_clear_pointer (&self->explained, g_ptr_array_unref);
   g_free (self);
+}
+
+const char *
+teesql_cli_opinion_get_verdict (const TeesqlCliOpinion *self)
+{
+  if (self->claims != NULL)
+    return "verified";
+  if (self->could_tell)
+    return "refused";
+  return self->skipped ? "skipped" : "unavailable";
 }
 
 static char *
@@ -35,9 +57,20 @@ status_text (const TeesqlCliOpinion *self)
 static char *
 verdict_text (const TeesqlCliOpinion *self)
 {
-  if (self->claims != NULL)
-    return g_strdup ("verified");
-  return g_strdup_printf ("%s: %s", self->could_tell ? "refused" : "not asked", self->reason);
+  const char *verdict = teesql_cli_opinion_get_verdict (self);
+
+  return self->reason != NULL ? g_strdup_printf ("%s: %s", verdict, self->reason) : g_strdup (verdict);
+}
+
+/* Each is judged by itself; what one of them does not pass refuses. */
+static char *
+policy_text (const TeesqlCliOpinion *self)
+{
+  if (self->findings == NULL)
+    return NULL;
+  if (self->findings->len == 0)
+    return g_strdup ("accepted");
+  return g_strdup_printf ("refused: %s", ((const TeesqlFinding *) self->findings->pdata[0])->reason);
 }
 
 static char *
@@ -91,13 +124,8 @@ static const struct
   const char *label;
   char *(*text) (const TeesqlCliOpinion *self);
 } rows[] = {
-  { "verdict", verdict_text },
-  { "TCB status", status_text },
-  { "advisories", advisories_text },
-  { "evaluation", evaluation_text },
-  { "valid until", valid_until_text },
-  { "FMSPC", fmspc_text },
-  { "PPID", ppid_text },
+  { "verdict", verdict_text },       { "policy", policy_text },           { "TCB status", status_text }, { "advisories", advisories_text },
+  { "evaluation", evaluation_text }, { "valid until", valid_until_text }, { "FMSPC", fmspc_text },       { "PPID", ppid_text },
 };
 
 void
@@ -142,7 +170,7 @@ add_opinion (JsonBuilder *builder, const TeesqlCliOpinion *opinion)
 
   json_builder_begin_object (builder);
   teesql_cli_json_text (builder, "name", opinion->name);
-  teesql_cli_json_text (builder, "verdict", opinion->claims != NULL ? "verified" : opinion->could_tell ? "refused" : "unavailable");
+  teesql_cli_json_text (builder, "verdict", teesql_cli_opinion_get_verdict (opinion));
   teesql_cli_json_text (builder, "reason", opinion->reason);
   teesql_cli_json_text (builder, "message", opinion->message);
   teesql_cli_json_text (builder, "tcb_status", status);

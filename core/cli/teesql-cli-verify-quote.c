@@ -4,6 +4,7 @@
 #include "base/teesql-clock.h"
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
+#include "cli/teesql-cli-explain.h"
 #include "cli/teesql-cli-plugin-folder.h"
 #include "plugin/teesql-plugin-loader.h"
 #include "ratls/teesql-ratls-attestation.h"
@@ -249,8 +250,7 @@ make_verifiers (TeesqlConfig *config, TeesqlPluginLoader *loader, GError **error
 typedef struct
 {
   GBytes *quote;
-  const char *const *names; /* of the verifiers */
-  TeesqlPolicy *policy;     /* (nullable) */
+  TeesqlPolicy *policy; /* (nullable) */
   gint64 now;
   gboolean files_are_given; /* --collateral or --trusted-root */
   gboolean binding_is_asked;
@@ -269,7 +269,7 @@ take_as_answer (const Question *question, const GError *error, TeesqlCliEvidence
 }
 
 static gboolean
-answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *result, GError **error)
+answer (const Question *question, const TeesqlPanel *panel, TeesqlCliEvidence *result, GError **error)
 {
   g_autoptr (GError) inner = NULL;
   g_autoptr (GBytes) report_data = NULL;
@@ -277,8 +277,7 @@ answer (const Question *question, GPtrArray *verifiers, TeesqlCliEvidence *resul
 
   if (evidence == NULL)
     teesql_cli_evidence_refuse (result, teesql_error_get_reason (inner), inner->message);
-  else if (!teesql_cli_evidence_verify (result, verifiers, question->names, evidence, question->now, &inner) &&
-           !take_as_answer (question, inner, result))
+  else if (!teesql_cli_evidence_verify (result, panel, evidence, question->now, &inner) && !take_as_answer (question, inner, result))
     {
       g_propagate_error (error, g_steal_pointer (&inner));
       return FALSE;
@@ -298,7 +297,7 @@ print_result (const TeesqlCliGlobals *globals, const Options *options, const Tee
 
   if (options->explain)
     {
-      teesql_cli_evidence_print_explained (result, globals->json);
+      teesql_cli_explain_print (result, globals->json);
       return;
     }
   if (!globals->json)
@@ -323,10 +322,15 @@ make_answer (const TeesqlCliGlobals *globals, const Options *options, Question *
   if (config == NULL)
     return FALSE;
   teesql_cli_add_plugin_folder (globals, loader);
-  question->names = teesql_config_get_list (config, "teesql", "verifiers");
   verifiers = make_verifiers (config, loader, &inner);
   if (verifiers != NULL)
-    return answer (question, verifiers, result, error);
+    {
+      g_autoptr (TeesqlPanel) panel =
+          teesql_panel_new ((TeesqlVerifier *const *) verifiers->pdata, teesql_config_get_list (config, "teesql", "verifiers"),
+                            verifiers->len, config, NULL);
+
+      return answer (question, panel, result, error);
+    }
   if (take_as_answer (question, inner, result))
     return TRUE;
   g_propagate_error (error, g_steal_pointer (&inner));
@@ -391,7 +395,7 @@ run_quote (const TeesqlCliGlobals *globals, int argc, char **argv, gboolean expl
     G_OPTION_ENTRY_NULL,
   };
 
-  if (!teesql_cli_parse (explain ? "policy explain FILE --policy FILE" : "verify quote FILE",
+  if (!teesql_cli_parse (explain ? "policy explain --quote FILE --policy FILE" : "verify quote FILE",
                          "Verifies a TDX quote, or an attestation with its event log, and prints what it proves.\n"
                          "Exit code 0: verified, bound where that was asked, accepted where a policy was given.",
                          entries, &argc, &argv, &error))

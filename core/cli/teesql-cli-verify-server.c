@@ -2,6 +2,7 @@
 #include "base/teesql-hex.h"
 #include "cli/teesql-cli-client.h"
 #include "cli/teesql-cli-evidence.h"
+#include "cli/teesql-cli-explain.h"
 #include "cli/teesql-dial-once.h"
 #include "cli/teesql-target.h"
 #include "ratls/teesql-ratls-certificate.h"
@@ -9,39 +10,18 @@
 
 /* --- what its certificate shows ------------------------------------------------------------------------------------ */
 
-/* Who is asked about what we show: @only, or all of the configuration. The connection itself is judged by all of them in any case. */
-static GPtrArray *
-choose (TeesqlCliClient *client, const char *only, GStrv *out_names, GError **error)
-{
-  const char *const *names = teesql_config_get_list (client->config, "teesql", "verifiers");
-  g_autoptr (GPtrArray) chosen = g_ptr_array_new_with_free_func (g_object_unref);
-  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
-
-  for (guint i = 0; names[i] != NULL; i++)
-    if (only == NULL || g_str_equal (only, "all") || g_str_equal (only, names[i]))
-      {
-        g_ptr_array_add (chosen, g_object_ref (client->verifiers->pdata[i]));
-        g_strv_builder_add (builder, names[i]);
-      }
-  *out_names = g_strv_builder_end (builder);
-  if (chosen->len > 0)
-    return g_steal_pointer (&chosen);
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--verifier %s: [teesql] verifiers does not list it", only);
-  return NULL;
-}
-
 static gboolean
-judge_peer (TeesqlCliClient *client, const char *only, const TeesqlRatlsPeer *peer, TeesqlCliEvidence *result, GError **error)
+judge_peer (TeesqlCliClient *client, const TeesqlRatlsPeer *peer, TeesqlCliEvidence *result, GError **error)
 {
-  g_auto (GStrv) names = NULL;
-  g_autoptr (GPtrArray) verifiers = choose (client, only, &names, error);
+  g_autoptr (TeesqlPanel) panel = teesql_panel_new ((TeesqlVerifier *const *) client->verifiers->pdata, (const char *const *) client->names,
+                                                    client->verifiers->len, client->config, NULL);
   g_autoptr (TeesqlPolicy) policy = teesql_policy_new_from_config (client->config, "server", error);
   guint8 expected[TEESQL_REPORT_DATA_SIZE];
   gsize size = 0;
   const guint8 *spki = g_bytes_get_data (peer->spki, &size);
-  gint64 now_unix = policy != NULL && verifiers != NULL ? teesql_clock_now (client->clock, error) : -1;
+  gint64 now_unix = policy != NULL ? teesql_clock_now (client->clock, error) : -1;
 
-  if (now_unix < 0 || !teesql_cli_evidence_verify (result, verifiers, (const char *const *) names, peer->evidence, now_unix, error))
+  if (now_unix < 0 || !teesql_cli_evidence_verify (result, panel, peer->evidence, now_unix, error))
     return FALSE;
   result->legacy = peer->legacy;
   teesql_cli_evidence_check_envelope (result, peer->envelope_report_data);
@@ -52,7 +32,7 @@ judge_peer (TeesqlCliClient *client, const char *only, const TeesqlRatlsPeer *pe
 }
 
 static gboolean
-judge_leaf (TeesqlCliClient *client, const char *only, GBytes *leaf, TeesqlCliEvidence *result, char **out_spki_sha256, GError **error)
+judge_leaf (TeesqlCliClient *client, GBytes *leaf, TeesqlCliEvidence *result, char **out_spki_sha256, GError **error)
 {
   g_autoptr (GError) inner = NULL;
   gsize size = 0;
@@ -68,7 +48,7 @@ judge_leaf (TeesqlCliClient *client, const char *only, GBytes *leaf, TeesqlCliEv
   data = g_bytes_get_data (peer->spki, &size);
   teesql_digest_bytes (TEESQL_DIGEST_SHA256, digest, data, size);
   *out_spki_sha256 = teesql_hex_encode (digest, sizeof digest);
-  return judge_peer (client, only, peer, result, error);
+  return judge_peer (client, peer, result, error);
 }
 
 /* --- printing ------------------------------------------------------------------------------------------------------ */
@@ -118,7 +98,7 @@ take_dial_error (const GError *error, TeesqlCliEvidence *result)
 static int
 verify (const TeesqlCliGlobals *globals, const char *argument, const char *only, gboolean explain, GError **error)
 {
-  g_autoptr (TeesqlCliClient) client = teesql_cli_client_new (globals, error);
+  g_autoptr (TeesqlCliClient) client = teesql_cli_client_new_judged_by (globals, only, error);
   g_autoptr (TeesqlTarget) target = NULL;
   g_autoptr (TeesqlDialOutcome) outcome = NULL;
   g_autoptr (TeesqlCliEvidence) result = teesql_cli_evidence_new ();
@@ -135,13 +115,13 @@ verify (const TeesqlCliGlobals *globals, const char *argument, const char *only,
       g_propagate_error (error, g_steal_pointer (&dial_error));
       return TEESQL_EXIT_UNREACHABLE;
     }
-  if (!judge_leaf (client, only, outcome->leaf, result, &report.spki_sha256, error))
+  if (!judge_leaf (client, outcome->leaf, result, &report.spki_sha256, error))
     return TEESQL_EXIT_REFUSED;
   take_dial_error (dial_error, result);
   report.peer = g_strdup_printf (strchr (target->host, ':') != NULL ? "[%s]:%u" : "%s:%u", target->host, target->port);
   report.tls = outcome->tls;
   if (explain)
-    teesql_cli_evidence_print_explained (result, globals->json);
+    teesql_cli_explain_print (result, globals->json);
   else if (globals->json)
     print_json (&report);
   else
@@ -156,7 +136,7 @@ run_server (const TeesqlCliGlobals *globals, int argc, char **argv, gboolean exp
 {
   g_autofree char *only = NULL;
   const GOptionEntry entries[] = {
-    { "verifier", 0, 0, G_OPTION_ARG_STRING, &only, "Show what this one says, dcap or ita, or all that the configuration lists", "NAME" },
+    { "verifier", 0, 0, G_OPTION_ARG_STRING, &only, "Ask this one only, dcap or ita, or all that the configuration lists", "NAME" },
     G_OPTION_ENTRY_NULL,
   };
   GError *error = NULL;

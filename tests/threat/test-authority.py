@@ -7,57 +7,13 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from harness import forge, pgclient, schema, tap  # noqa: E402
-from harness.authority import API_KEY, Authority  # noqa: E402
-from harness.processes import PLUGINS, SOURCE, TEESQL, run, wait_for  # noqa: E402
+from harness import forge, pgclient, tap  # noqa: E402
+from harness.authority import API_KEY  # noqa: E402
+from harness.processes import PLUGINS, wait_for  # noqa: E402
+from harness.scene import (HTML, LIMIT, REDIRECT, TROUBLE, VECTORS, Scene, about, claims, finished, flipped, header, payload,  # noqa: E402
+                           stranger, without)
 from harness.tap import case, contains, equal  # noqa: E402
 from harness.world import World  # noqa: E402
-
-VECTORS = os.environ.get("TEESQL_VECTORS") or os.path.join(SOURCE, "..", "shared", "vectors")
-HTML = (200, b"<html><body>Welcome</body></html>", {"Content-Type": "text/html"})
-REDIRECT = (302, b"", {"Location": "https://evil.example/appraisal/v2/attest"})
-LIMIT = (429, b"", {"Retry-After": "30"})
-TROUBLE = (503, b"<html>front end</html>", {})
-
-
-class Scene:
-    """A world whose verifier beside dcap is our authority."""
-
-    def __init__(self):
-        self.authority = Authority()
-        self.world = World(start=False)
-        self.key = self.world.write("ita-key", API_KEY)
-        attestation = bytes.fromhex(self.world.client.call("Attest", report_data="5a" * 64)["attestation"])
-        self.attestation = os.path.join(self.world.dir, "evidence.bin")
-        with open(self.attestation, "wb") as f:
-            f.write(attestation)
-
-    def ita(self, **more):
-        return {"base-url": self.authority.url, "jwks-url": self.authority.url + "/certs", "api-key": f"file:{self.key}",
-                "trusted-root": self.world.root, "timeout": "3s", **{k.replace("_", "-"): v for k, v in more.items()}}
-
-    def config(self, name="tool", verifiers="ita", **more):
-        groups = {"teesql": {"verifiers": verifiers, "plugin-path": PLUGINS}}
-        if "ita" in verifiers:
-            groups["verifier:ita"] = self.ita(**more)
-        if "dcap" in verifiers:
-            groups["verifier:dcap"] = self.world.verifier(name)
-        return self.world.write(f"{name}.conf", World.keyfile(groups, {}))
-
-    def verify(self, *arguments, config=None, file=None):
-        result = run([TEESQL, "--json", "--config", config or self.config(), "verify", "quote", file or self.attestation, *arguments], check=False)
-        return result.returncode, json.loads(result.stdout) if result.stdout.strip() else {}, result.stderr
-
-    def daemon(self, **more):
-        self.world.overrides = {"teesql": {"verifiers": "dcap;ita"}, "verifier:ita": self.ita(**more)}
-        if self.world.daemon and self.world.daemon.alive():
-            self.world.daemon.stop()
-        self.world.daemon_config = self.world.write_daemon_config()
-        self.world.start_daemon()
-
-    def close(self):
-        self.authority.close()
-        self.world.close()
 
 
 def reason_of(scene, reason, **more):
@@ -72,52 +28,6 @@ def lie(title, reason, change, **more):
         change(s.authority)
         reason_of(s, reason, **more)
         s.authority.reset()
-
-
-def header(**changes):
-    def change(authority):
-        authority.lie = lambda h, c, t: h.update(changes)
-    return change
-
-
-def claims(**changes):
-    def change(authority):
-        authority.lie = lambda h, c, t: c.update({k: v(c) if callable(v) else v for k, v in changes.items()})
-    return change
-
-
-def about(**changes):
-    def change(authority):
-        authority.lie = lambda h, c, t: t.update({k: v(t) if callable(v) else v for k, v in changes.items()})
-    return change
-
-
-def without(name):
-    def change(authority):
-        authority.lie = lambda h, c, t: (c.pop(name, None), t.pop(name, None))
-    return change
-
-
-def flipped(name):
-    return lambda t: ("0" if t[name][0] != "0" else "1") + t[name][1:]
-
-
-def finished(function):
-    def change(authority):
-        authority.finish = function
-    return change
-
-
-def payload(function):
-    def change(authority):
-        authority.raw_payload = function
-    return change
-
-
-def stranger(kid):
-    def change(authority):
-        authority.signer = authority.new_key(kid, False)
-    return change
 
 
 @case("the honest token is taken, in both layouts, so the refusals below mean something")
@@ -212,23 +122,6 @@ def _(s):
     finally:
         s.authority.at = None
         s.authority.reset()
-
-
-@case("policy explain: each rule with what it expects and finds; a pin on what a verifier does not learn refuses by a reason of its own")
-def _(s):
-    s.authority.reset()
-    s.authority.version = "1.0.0"
-    pins = {**s.world.client.pins(), "allowed-fmspc": "00a06d080000"}
-    policy = s.world.write("explained.conf", World.keyfile({"policy:clients": pins}, {}))
-    result = run([TEESQL, "--json", "--config", s.config(), "policy", "explain", "--quote", s.attestation, "--policy", policy], check=False)
-    answer = json.loads(result.stdout)
-    schema.check_text(result.stdout, "policy-explain")
-    rules = {row["rule"]: row for row in answer["rules"]}
-    equal((result.returncode, answer["accepted"], answer["reason"]), (1, False, "claim-absent"), result.stdout + result.stderr)
-    equal((rules["allowed-fmspc"]["found"], rules["allowed-fmspc"]["reason"]), (None, "claim-absent"))
-    equal((rules["allowed-mrtd"]["passed"], rules["allowed-mrtd"]["found"]), (True, pins["allowed-mrtd"]))
-    equal([row["rule"] for row in answer["rules"] if not row["passed"]], ["allowed-fmspc"])
-    s.authority.reset()
 
 
 # --- the daemon with both -------------------------------------------------------------------------------------------
