@@ -14,6 +14,7 @@ typedef struct
   TeesqlWalFacts wal;
   GError *problem;
   GError *backup_problem;
+  GError *settings_problem;
   GError *store_problem;
   char *running;
   guint max_lag_ms;
@@ -25,8 +26,29 @@ snapshot_clear (Snapshot *self)
   g_clear_pointer (&self->record, teesql_catalog_record_free);
   g_clear_error (&self->problem);
   g_clear_error (&self->backup_problem);
+  g_clear_error (&self->settings_problem);
   g_clear_error (&self->store_problem);
   g_free (self->running);
+}
+
+static void
+count_wal (TeesqlBackupRunner *self, const TeesqlWalFacts *facts)
+{
+  teesql_status_count (self->status, TEESQL_COUNTER_WAL_BYTES, facts->bytes - self->counted_bytes);
+  teesql_status_count (self->status, TEESQL_COUNTER_WAL_SEGMENTS, facts->segments - self->counted_segments);
+  self->counted_bytes = facts->bytes;
+  self->counted_segments = facts->segments;
+}
+
+void
+teesql_backup_runner_count_wal (TeesqlBackupRunner *self, TeesqlWalArchiver *archiver)
+{
+  TeesqlWalFacts facts = { 0 };
+
+  teesql_wal_archiver_get_facts (archiver, &facts);
+  g_mutex_lock (&self->lock);
+  count_wal (self, &facts);
+  g_mutex_unlock (&self->lock);
 }
 
 static char *
@@ -49,11 +71,15 @@ take_snapshot (TeesqlBackupRunner *self, Snapshot *out)
       teesql_catalog_get_head (self->catalog, &out->head);
     }
   if (self->archiver != NULL)
-    teesql_wal_archiver_get_facts (self->archiver, &out->wal);
+    {
+      teesql_wal_archiver_get_facts (self->archiver, &out->wal);
+      count_wal (self, &out->wal);
+    }
   if (self->store != NULL)
     out->store_problem = teesql_store_get_last_problem (self->store);
   out->problem = self->problem != NULL ? g_error_copy (self->problem) : NULL;
   out->backup_problem = self->backup_problem != NULL ? g_error_copy (self->backup_problem) : NULL;
+  out->settings_problem = self->settings_problem != NULL ? g_error_copy (self->settings_problem) : NULL;
   out->running = describe_running (self);
   out->max_lag_ms = teesql_config_get_duration_ms (self->config, "backup", "max-lag");
   g_mutex_unlock (&self->lock);
@@ -124,7 +150,9 @@ choose_problem (const Snapshot *snapshot)
     return snapshot->wal.problem;
   if (snapshot->store_problem != NULL)
     return snapshot->store_problem->message;
-  return snapshot->backup_problem != NULL ? snapshot->backup_problem->message : NULL;
+  if (snapshot->backup_problem != NULL)
+    return snapshot->backup_problem->message;
+  return snapshot->settings_problem != NULL ? snapshot->settings_problem->message : NULL;
 }
 
 static GError *
@@ -145,6 +173,8 @@ judge (const TeesqlBackupRunner *self, const Snapshot *snapshot)
         teesql_error_new (TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-waiting", 0, "WAL is not stored: %s", snapshot->wal.problem);
   else if (snapshot->backup_problem != NULL)
     verdict = g_error_copy (snapshot->backup_problem);
+  else if (snapshot->settings_problem != NULL)
+    verdict = g_error_copy (snapshot->settings_problem);
   if (verdict != NULL)
     g_prefix_error (&verdict, "%s: ", self->storage);
   return verdict;

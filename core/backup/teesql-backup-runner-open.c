@@ -2,11 +2,7 @@
 
 #include "base/teesql-domains.h"
 #include "base/teesql-log.h"
-#include "seal/teesql-recovery.h"
 
-#include <string.h>
-
-#define RECIPIENT_MAX  ((gsize) 16384)
 #define MAX_NEW_EPOCHS 64 /* that others may have added since our head was written */
 
 static gboolean
@@ -77,73 +73,6 @@ open_catalog (TeesqlBackupRunner *self, const TeesqlConfig *config, GError **err
     }
 }
 
-static gboolean
-has_epoch (TeesqlCatalog *catalog, guint32 epoch)
-{
-  g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (catalog);
-
-  for (guint i = 0; i < record->epochs->len; i++)
-    if (g_array_index (record->epochs, TeesqlEpochEntry, i).epoch == epoch)
-      return TRUE;
-  return FALSE;
-}
-
-/* New objects are sealed under an epoch that the catalog knows. */
-static gboolean
-choose_epoch (TeesqlBackupRunner *self, const TeesqlConfig *config, TeesqlCatalog *catalog, GError **error)
-{
-  g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (catalog);
-  guint32 epoch = record->epochs->len > 0 ? g_array_index (record->epochs, TeesqlEpochEntry, record->epochs->len - 1).epoch : 0;
-
-  if (!teesql_config_is_auto (config, "backup", "key-epoch"))
-    epoch = (guint32) teesql_config_get_integer (config, "backup", "key-epoch");
-  for (guint32 needed = 1; needed <= epoch; needed++)
-    if (!teesql_backup_keys_fetch (self->keys, needed, self->stopping, error))
-      return FALSE;
-  teesql_repository_set_epoch (self->repository, epoch);
-  return has_epoch (catalog, epoch) || teesql_catalog_add_epoch (catalog, epoch, self->stopping, error);
-}
-
-static TeesqlRecipient *
-read_recipient (const char *path, GError **error)
-{
-  g_autofree char *text = NULL;
-  gsize size = 0;
-  TeesqlRecipient *recipient = NULL;
-
-  if (!g_file_get_contents (path, &text, &size, error))
-    return NULL;
-  if (size > RECIPIENT_MAX)
-    {
-      teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_CONFIG, "recovery-recipient", "%" G_GSIZE_FORMAT " bytes are no public key",
-                   size);
-      return NULL;
-    }
-  recipient = teesql_recipient_new_from_pem (text, size, error);
-  return recipient;
-}
-
-gboolean
-teesql_backup_runner_publish_recovery (TeesqlBackupRunner *self, GError **error)
-{
-  g_autoptr (TeesqlConfig) config = teesql_backup_runner_ref_config (self);
-  const char *const *paths = teesql_config_get_list (config, "backup", "recovery-recipients");
-  g_autoptr (GPtrArray) recipients = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_recipient_free);
-
-  for (guint i = 0; paths[i] != NULL; i++)
-    {
-      TeesqlRecipient *recipient = read_recipient (paths[i], error);
-
-      if (recipient == NULL)
-        {
-          g_prefix_error (error, "[backup] recovery-recipients: %s: ", paths[i]);
-          return FALSE;
-        }
-      g_ptr_array_add (recipients, recipient);
-    }
-  return recipients->len == 0 || teesql_catalog_publish_recovery (self->catalog, recipients, self->stopping, error);
-}
-
 static void
 wal_event_cb (TeesqlWalEvent event, const char *message, gpointer data)
 {
@@ -163,22 +92,23 @@ wal_event_cb (TeesqlWalEvent event, const char *message, gpointer data)
 static void
 start_archiver (TeesqlBackupRunner *self, const TeesqlConfig *config)
 {
-  const TeesqlWalArchiverOptions options = {
+  TeesqlWalArchiverOptions options = {
     .access = &self->access,
     .catalog = self->catalog,
     .slot = self->slot,
     .application_name = self->slot,
-    .level = (int) teesql_config_get_integer (config, "backup", "compression-level"),
-    .partial_interval_ms =
-        teesql_config_is_none (config, "backup", "wal-interval") ? 0 : teesql_config_get_duration_ms (config, "backup", "wal-interval"),
     .synchronous = teesql_config_get_boolean (config, "backup", "zero-loss"),
     .event = wal_event_cb,
     .event_data = self,
   };
-  TeesqlWalArchiver *archiver = teesql_wal_archiver_new (&options);
+  TeesqlWalArchiver *archiver = NULL;
 
+  teesql_backup_runner_read_pace (config, &options.level, &options.partial_interval_ms);
+  archiver = teesql_wal_archiver_new (&options);
   g_mutex_lock (&self->lock);
   self->archiver = archiver;
+  self->counted_bytes = 0;
+  self->counted_segments = 0;
   g_mutex_unlock (&self->lock);
 }
 
@@ -206,9 +136,10 @@ teesql_backup_runner_open (TeesqlBackupRunner *self, GError **error)
   g_mutex_lock (&self->lock);
   self->catalog = catalog;
   g_mutex_unlock (&self->lock);
-  if (!choose_epoch (self, config, catalog, error) || !teesql_backup_runner_publish_recovery (self, error))
+  if (!teesql_backup_runner_choose_epoch (self, config, error))
     return FALSE;
   start_archiver (self, config);
+  teesql_backup_runner_apply_settings (self);
   teesql_log_info ("backup", "%s: repository %s is open", self->storage, teesql_catalog_get_lineage (catalog)->text);
   return TRUE;
 }
@@ -225,7 +156,12 @@ teesql_backup_runner_close (TeesqlBackupRunner *self)
   catalog = g_steal_pointer (&self->catalog);
   store = g_steal_pointer (&self->store);
   g_mutex_unlock (&self->lock);
-  g_clear_pointer (&archiver, teesql_wal_archiver_free); /* it brings the catalog up to date before it goes */
+  if (archiver != NULL)
+    {
+      teesql_wal_archiver_stop (archiver); /* it brings the catalog up to date before it goes */
+      teesql_backup_runner_count_wal (self, archiver);
+    }
+  g_clear_pointer (&archiver, teesql_wal_archiver_free);
   g_clear_object (&catalog);
   g_clear_object (&self->repository);
   if (store != NULL)

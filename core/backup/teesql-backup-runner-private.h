@@ -31,12 +31,16 @@ struct _TeesqlBackupRunner
   GCond wake;
   TeesqlConfig *config;
   gboolean config_changed;
+  gboolean settings_changed;
   GQueue tasks; /* GTask */
   TeesqlStore *store;
   TeesqlCatalog *catalog;       /* NULL while it is not open */
   TeesqlWalArchiver *archiver;
   GError *problem;              /* why it is not open */
   GError *backup_problem;       /* of the last backup, NULL when it succeeded */
+  GError *settings_problem;     /* what of the configuration could not be taken up */
+  guint64 counted_bytes;        /* of this archiver */
+  guint64 counted_segments;
   char *phase;                  /* of the backup or task under way */
   guint64 done;
   guint64 total;
@@ -47,8 +51,15 @@ TeesqlConfig *teesql_backup_runner_ref_config (TeesqlBackupRunner *self) G_GNUC_
 void teesql_backup_runner_set_phase (TeesqlBackupRunner *self, const char *phase, guint64 done, guint64 total);
 /* store and keys only */
 gboolean teesql_backup_runner_open_repository (TeesqlBackupRunner *self, const TeesqlConfig *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/* store, keys, catalog, recovery recipients, archiver; teesql_backup_runner_close() takes back what a failure left */
+/* store, keys, catalog, archiver, settings; teesql_backup_runner_close() takes back what a failure left */
 gboolean teesql_backup_runner_open (TeesqlBackupRunner *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_backup_runner_choose_epoch (TeesqlBackupRunner *self, const TeesqlConfig *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void teesql_backup_runner_read_pace (const TeesqlConfig *config, int *out_level, guint *out_interval_ms);
+/* takes up what `[backup]` says now; what cannot be taken up degrades */
+void teesql_backup_runner_apply_settings (TeesqlBackupRunner *self);
+/* notices about clusters and lineages that somebody else keeps in this storage */
+void teesql_backup_runner_look_for_strangers (TeesqlBackupRunner *self);
+void teesql_backup_runner_count_wal (TeesqlBackupRunner *self, TeesqlWalArchiver *archiver);
 /* every epoch key for every recipient of the configuration, as far as they are not there yet */
 gboolean teesql_backup_runner_publish_recovery (TeesqlBackupRunner *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void teesql_backup_runner_close (TeesqlBackupRunner *self);

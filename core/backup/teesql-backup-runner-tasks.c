@@ -109,6 +109,7 @@ teesql_backup_runner_expire (TeesqlBackupRunner *self, guint *out_removed, GCanc
   };
 
   teesql_backup_runner_set_phase (self, "expire", 0, 0);
+  teesql_backup_runner_look_for_strangers (self);
   return teesql_retention_run (self->catalog, &retention, g_get_real_time () / G_USEC_PER_SEC, out_removed, cancellable, error);
 }
 
@@ -223,8 +224,17 @@ static char *
 perform_rotate (TeesqlBackupRunner *self, GCancellable *cancellable, GError **error)
 {
   guint32 epoch = teesql_repository_get_epoch (self->repository) + 1;
+  g_autoptr (TeesqlConfig) config = teesql_backup_runner_ref_config (self);
   g_autoptr (JsonBuilder) builder = NULL;
 
+  if (!teesql_config_is_auto (config, "backup", "key-epoch"))
+    {
+      teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "key-epoch-fixed",
+                   "[backup] key-epoch = %" G_GINT64_FORMAT ": the configuration names the epoch\n"
+                   "hint: key-epoch = auto and a reload, or a higher number there instead",
+                   (gint64) teesql_config_get_integer (config, "backup", "key-epoch"));
+      return NULL;
+    }
   if (!teesql_backup_keys_fetch (self->keys, epoch, cancellable, error) ||
       !teesql_catalog_add_epoch (self->catalog, epoch, cancellable, error))
     return NULL;

@@ -183,6 +183,19 @@ run_due (TeesqlBackupRunner *self, TeesqlBackupKind kind)
   self->backup_not_before_us = g_get_monotonic_time () + (gint64) MIN (wait_s, BACKUP_WAIT_MAX) * G_USEC_PER_SEC;
 }
 
+/* A setting that could not be taken up is tried again with the catalog's records. */
+static gboolean
+must_apply_settings (TeesqlBackupRunner *self)
+{
+  gboolean must = FALSE;
+
+  g_mutex_lock (&self->lock);
+  must = self->settings_changed || (self->settings_problem != NULL && g_get_monotonic_time () >= self->flush_at_us);
+  self->settings_changed = FALSE;
+  g_mutex_unlock (&self->lock);
+  return must;
+}
+
 static void
 flush (TeesqlBackupRunner *self)
 {
@@ -222,6 +235,8 @@ work (TeesqlBackupRunner *self, GError **error)
       task = take_task (self, due != TEESQL_BACKUP_NONE ? 0 : MIN (wait_ms, 1000));
       if (task != NULL)
         run_task (self, task);
+      if (must_apply_settings (self))
+        teesql_backup_runner_apply_settings (self);
       flush (self);
       if (archiver_gave_up (self, error))
         return FALSE;
@@ -266,6 +281,7 @@ runner_thread (gpointer data)
           self->open_failures = 0;
           set_problem (self, &self->problem, NULL);
           self->flush_at_us = g_get_monotonic_time () + FLUSH_US;
+          teesql_backup_runner_look_for_strangers (self);
           opened = work (self, &error);
         }
       teesql_backup_runner_close (self);
@@ -286,6 +302,7 @@ teesql_backup_runner_set_config (TeesqlBackupRunner *self, TeesqlConfig *config)
   teesql_config_unref (self->config);
   self->config = config;
   self->config_changed = TRUE;
+  self->settings_changed = TRUE;
   g_cond_signal (&self->wake);
   g_mutex_unlock (&self->lock);
 }
@@ -385,6 +402,7 @@ teesql_backup_runner_free (TeesqlBackupRunner *self)
   g_clear_pointer (&self->access.password, teesql_secret_unref);
   g_clear_error (&self->problem);
   g_clear_error (&self->backup_problem);
+  g_clear_error (&self->settings_problem);
   teesql_config_unref (self->config);
   g_free (self->access.host);
   g_free (self->access.user);

@@ -58,8 +58,11 @@ remark_settings (TeesqlBackupService *self, const TeesqlPgResult *result)
 
   remark (self, "summarize-wal-off", g_str_equal (PQgetvalue (result, 0, COLUMN_SUMMARIZE), "off"),
           "the server keeps no WAL summaries, so every backup is a full one\nhint: summarize_wal = on");
-  remark (self, "slot-unlimited", g_str_equal (PQgetvalue (result, 0, COLUMN_KEEP_SIZE), "-1"),
-          "while storage is away WAL can fill the disk\nhint: max_slot_wal_keep_size, as much as the disk can spare");
+  remark (
+      self, "slot-unlimited", g_str_equal (PQgetvalue (result, 0, COLUMN_KEEP_SIZE), "-1"),
+      "max_slot_wal_keep_size is -1: while storage is away WAL can fill the server's disk, and teesqld does not set it on a server that "
+      "it does not manage\n"
+      "hint: ALTER SYSTEM SET max_slot_wal_keep_size = '8GB'; SELECT pg_reload_conf (); with as much as the disk can spare");
   remark (self, "zero-loss-off", zero_loss && PQgetvalue (result, 0, COLUMN_STANDBYS)[0] == '\0',
           "[backup] zero-loss is on, but the server waits for nobody\nhint: synchronous_standby_names (docs/backup.md)");
 }

@@ -17,7 +17,7 @@ struct _TeesqlWalArchiver
   TeesqlRepository *repository;
   char *slot;
   char *application_name;
-  int level;
+  gint level; /* atomic */
   TeesqlWalEventFunc event;
   gpointer event_data;
   guint64 system_identifier;

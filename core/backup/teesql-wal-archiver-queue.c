@@ -22,13 +22,13 @@ struct _TeesqlWalQueue
 {
   gatomicrefcount refs;
   guint32 segment_size;
-  guint interval_ms;
   gboolean eager;
   guint max_buffers;
   int wake_fd;
 
   GMutex mutex; /* of everything below */
   GCond cond;
+  guint interval_ms;
   GQueue segments; /* TeesqlWalSegment, oldest first; the last one is being filled */
   GPtrArray *spare;
   guint n_buffers;
@@ -391,6 +391,15 @@ teesql_wal_queue_get_confirmed (TeesqlWalQueue *self, guint32 timeline)
   lsn = self->confirm_timeline == timeline ? self->confirm_lsn : 0;
   g_mutex_unlock (&self->mutex);
   return lsn;
+}
+
+void
+teesql_wal_queue_set_interval (TeesqlWalQueue *self, guint interval_ms)
+{
+  g_mutex_lock (&self->mutex);
+  self->interval_ms = interval_ms;
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->mutex);
 }
 
 void

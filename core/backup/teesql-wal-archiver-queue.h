@@ -50,6 +50,7 @@ typedef struct _TeesqlWalQueue TeesqlWalQueue;
  * @eager: they are due at once
  */
 TeesqlWalQueue *teesql_wal_queue_new (guint32 segment_size, guint interval_ms, gboolean eager) G_GNUC_WARN_UNUSED_RESULT;
+void teesql_wal_queue_set_interval (TeesqlWalQueue *self, guint interval_ms);
 TeesqlWalQueue *teesql_wal_queue_ref (TeesqlWalQueue *self);
 void teesql_wal_queue_unref (TeesqlWalQueue *self);
 int teesql_wal_queue_get_wake_fd (TeesqlWalQueue *self); /* readable when there is news for the receiver */

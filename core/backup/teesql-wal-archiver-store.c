@@ -37,8 +37,8 @@ put_wal (TeesqlWalArchiver *self, const char *name, guint32 timeline, GBytes *pl
   TeesqlObjectId id = object_id (self, name, timeline);
   g_autoptr (GError) local_error = NULL;
 
-  if (teesql_repository_put (self->repository, &id, plain, TEESQL_REPOSITORY_COMPRESS | TEESQL_REPOSITORY_IF_ABSENT, self->level, NULL,
-                             NULL, cancellable, &local_error))
+  if (teesql_repository_put (self->repository, &id, plain, TEESQL_REPOSITORY_COMPRESS | TEESQL_REPOSITORY_IF_ABSENT,
+                             g_atomic_int_get (&self->level), NULL, NULL, cancellable, &local_error))
     return TRUE;
   if (g_error_matches (local_error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS))
     return compare_stored (self, &id, plain, cancellable, error);

@@ -125,6 +125,13 @@ archiver_dup_problem (TeesqlWalArchiver *self)
 }
 
 void
+teesql_wal_archiver_set_pace (TeesqlWalArchiver *self, int level, guint partial_interval_ms)
+{
+  g_atomic_int_set (&self->level, level);
+  teesql_wal_queue_set_interval (self->queue, partial_interval_ms);
+}
+
+void
 teesql_wal_archiver_get_facts (TeesqlWalArchiver *self, TeesqlWalFacts *out)
 {
   g_autofree char *problem = archiver_dup_problem (self);

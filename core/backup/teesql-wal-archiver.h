@@ -73,6 +73,8 @@ typedef struct
  */
 typedef struct _TeesqlWalArchiver TeesqlWalArchiver;
 TeesqlWalArchiver *teesql_wal_archiver_new (const TeesqlWalArchiverOptions *options) G_GNUC_WARN_UNUSED_RESULT; /* starts its threads */
+/* both as in the options; for what comes from now on */
+void teesql_wal_archiver_set_pace (TeesqlWalArchiver *self, int level, guint partial_interval_ms);
 void teesql_wal_archiver_get_facts (TeesqlWalArchiver *self, TeesqlWalFacts *out);
 /* waits until WAL up to @lsn is durable, or the cancellable or @timeout_ms say no */
 gboolean teesql_wal_archiver_wait (TeesqlWalArchiver *self, guint64 lsn, guint timeout_ms, GCancellable *cancellable, GError **error)

@@ -301,7 +301,7 @@ teesql_store_ask (TeesqlStore *self, TeesqlStoreRequest *request, GCancellable *
 {
   TeesqlStorageRetry retry;
 
-  teesql_storage_retry_init (&retry, g_get_monotonic_time (), self->retry_deadline_ms);
+  teesql_storage_retry_init (&retry, g_get_monotonic_time (), teesql_store_get_retry_deadline (self));
   while (TRUE)
     {
       GError *failure = NULL;

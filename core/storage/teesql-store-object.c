@@ -71,7 +71,7 @@ fetch (TeesqlStore *self, const char *name, guint64 offset, guint64 length, gsiz
 
   request->offset = offset;
   request->length = length;
-  teesql_storage_retry_init (&retry, g_get_monotonic_time (), self->retry_deadline_ms);
+  teesql_storage_retry_init (&retry, g_get_monotonic_time (), teesql_store_get_retry_deadline (self));
   while (TRUE)
     {
       GError *failure = NULL;
@@ -86,6 +86,13 @@ fetch (TeesqlStore *self, const char *name, guint64 offset, guint64 length, gsiz
     }
 }
 
+void
+teesql_store_name_error (GError **error, const char *name)
+{
+  if (error != NULL && *error != NULL && strstr ((*error)->message, name) == NULL)
+    g_prefix_error (error, "%s: ", name);
+}
+
 GBytes *
 teesql_store_get (TeesqlStore *self, const char *name, gsize max_size, GCancellable *cancellable, GError **error)
 {
@@ -96,7 +103,7 @@ teesql_store_get (TeesqlStore *self, const char *name, gsize max_size, GCancella
 
   bytes = fetch (self, name, 0, G_MAXUINT64, max_size, cancellable, error);
   if (bytes == NULL)
-    g_prefix_error (error, "%s: ", name);
+    teesql_store_name_error (error, name);
   return bytes;
 }
 
@@ -148,10 +155,13 @@ teesql_store_put (TeesqlStore *self, const char *name, GBytes *content, TeesqlSt
       g_error_free (failure);
       return FALSE;
     }
-  if (!ours)
-    g_propagate_prefixed_error (error, failure, "%s: ", name);
-  else
+  if (ours)
     g_error_free (failure);
+  else
+    {
+      teesql_store_name_error (&failure, name);
+      g_propagate_error (error, failure);
+    }
   return ours;
 }
 
@@ -168,7 +178,7 @@ teesql_store_stat (TeesqlStore *self, const char *name, GCancellable *cancellabl
   request = teesql_store_request_new (&teesql_store_method_stat, name);
   if (!teesql_store_ask (self, request, cancellable, &answer, NULL, error))
     {
-      g_prefix_error (error, "%s: ", name);
+      teesql_store_name_error (error, name);
       return NULL;
     }
   return g_steal_pointer (&answer.info);
@@ -185,7 +195,7 @@ teesql_store_remove (TeesqlStore *self, const char *name, GCancellable *cancella
   request = teesql_store_request_new (&teesql_store_method_remove, name);
   if (teesql_store_ask (self, request, cancellable, &answer, NULL, error))
     return TRUE;
-  g_prefix_error (error, "%s: ", name);
+  teesql_store_name_error (error, name);
   return FALSE;
 }
 

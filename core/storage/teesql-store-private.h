@@ -28,8 +28,8 @@ struct _TeesqlStore
   char *instance;
   TeesqlStatus *status;
   guint call_timeout_ms;
-  guint retry_deadline_ms;
   TeesqlStoreMaker maker;
+  gint retry_deadline_ms; /* atomic */
   gboolean in_process; /* the object was given: there is no other */
   GMainContext *context;
   GThread *thread;
@@ -55,6 +55,10 @@ struct _TeesqlStore
   guint n_restarts; /* since a call last went well */
   gboolean made_once;
 };
+
+guint teesql_store_get_retry_deadline (TeesqlStore *self);
+/* message begins with the object's @name; a plugin may have said it already */
+void teesql_store_name_error (GError **error, const char *name);
 
 /* for tests: another way to make the object */
 TeesqlStore *teesql_store_new_full (const TeesqlStoreOptions *options, const TeesqlStoreMaker *maker) G_GNUC_WARN_UNUSED_RESULT;

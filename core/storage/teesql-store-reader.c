@@ -82,7 +82,7 @@ account (TeesqlStoreReader *self, gsize n)
   if (self->since_failure < PROGRESS_MIN || self->retry.n_failures == 0)
     return;
   self->since_failure = 0;
-  teesql_storage_retry_progress (&self->retry, g_get_monotonic_time (), self->store->retry_deadline_ms);
+  teesql_storage_retry_progress (&self->retry, g_get_monotonic_time (), teesql_store_get_retry_deadline (self->store));
 }
 
 /* The time that the reader takes is none of the store's. */
@@ -98,7 +98,7 @@ wait_room (TeesqlStoreReader *self)
   room = !self->freed;
   g_mutex_unlock (&self->lock);
   if (self->retry.n_failures == 0)
-    teesql_storage_retry_init (&self->retry, g_get_monotonic_time (), self->store->retry_deadline_ms);
+    teesql_storage_retry_init (&self->retry, g_get_monotonic_time (), teesql_store_get_retry_deadline (self->store));
   else
     self->retry.deadline_us += g_get_monotonic_time () - begun_us;
   return room;
@@ -174,7 +174,7 @@ reader_worker (gpointer data)
   GError *error = NULL;
 
   if (!fetch_all (self, &error))
-    g_prefix_error (&error, "%s: ", self->name);
+    teesql_store_name_error (&error, self->name);
   g_clear_pointer (&self->stream, teesql_store_stream_unref);
   g_mutex_lock (&self->lock);
   self->fetched = TRUE;
@@ -224,7 +224,7 @@ teesql_store_reader_new (TeesqlStore *store, const char *name, guint64 offset, g
   g_cond_init (&self->changed);
   g_queue_init (&self->chunks);
   chain_cancellable (self, cancellable);
-  teesql_storage_retry_init (&self->retry, g_get_monotonic_time (), store->retry_deadline_ms);
+  teesql_storage_retry_init (&self->retry, g_get_monotonic_time (), teesql_store_get_retry_deadline (store));
   self->thread = g_thread_new ("teesql-reader", reader_worker, self);
   return self;
 }

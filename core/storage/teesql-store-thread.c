@@ -1,4 +1,5 @@
 #include "storage/teesql-store-call.h"
+#include "storage/teesql-storage-client.h"
 #include "storage/teesql-store-private.h"
 
 /* The thread on which the storage object lives, and its life: made, broken, made again with back-off. */
@@ -98,6 +99,36 @@ broken_cb (TeesqlStorage *storage, const GError *why, gpointer user_data)
   teesql_store_give_up (user_data, storage, why);
 }
 
+/* What the kernel lacks of the confinement: an operator who looks must see it, not only who reads the log of the start. */
+static const struct
+{
+  const char *reason;
+  const char *message;
+} lacking[] = {
+  { "storage-unconfined-paths", "this kernel has no Landlock, so the host may open every file that its user may\n"
+                                "hint: Linux 5.13 or newer, with landlock in /sys/kernel/security/lsm" },
+  { "storage-unconfined-ports", "this kernel's Landlock knows no ports, so the host may connect to every port\n"
+                                "hint: Linux 6.7 or newer, or a firewall" },
+};
+
+static void
+note_confinement (TeesqlStore *self)
+{
+  const char *reason =
+      TEESQL_IS_STORAGE_CLIENT (self->storage) ? teesql_storage_client_get_degradation (TEESQL_STORAGE_CLIENT (self->storage)) : NULL;
+
+  if (self->status == NULL)
+    return;
+  for (gsize i = 0; i < G_N_ELEMENTS (lacking); i++)
+    {
+      g_autofree char *message = g_strdup_printf ("storage %s: %s", self->instance, lacking[i].message);
+
+      teesql_status_remove_notice (self->status, lacking[i].reason, self->instance);
+      if (g_strcmp0 (reason, lacking[i].reason) == 0)
+        teesql_status_add_notice (self->status, reason, self->instance, message);
+    }
+}
+
 static void
 adopt (TeesqlStore *self, TeesqlStorage *storage)
 {
@@ -107,6 +138,7 @@ adopt (TeesqlStore *self, TeesqlStorage *storage)
   if (self->made_once && self->status != NULL)
     teesql_status_count (self->status, TEESQL_COUNTER_STORAGE_RESTARTS, 1);
   self->made_once = TRUE;
+  note_confinement (self);
   set_state (self, TEESQL_STORE_READY, NULL);
 }
 

@@ -93,7 +93,8 @@ send_part (TeesqlStoreUpload *self, const Part *part)
       g_error_free (error);
       return;
     }
-  g_prefix_error (&error, "%s, part %u: ", self->name, part->number);
+  g_prefix_error (&error, "part %u: ", part->number);
+  teesql_store_name_error (&error, self->name);
   keep_error (self, error);
 }
 
@@ -136,7 +137,7 @@ feed_worker (gpointer data)
   TeesqlStoreUpload *self = data;
   g_autoptr (TeesqlStoreRequest) request = teesql_store_request_new (&teesql_store_method_put, self->name);
   g_auto (TeesqlStoreAnswer) answer = { 0 };
-  gint64 until_us = g_get_monotonic_time () + (gint64) self->store->retry_deadline_ms * 1000;
+  gint64 until_us = g_get_monotonic_time () + (gint64) teesql_store_get_retry_deadline (self->store) * 1000;
   GError *error = NULL;
 
   request->content = g_object_ref (G_INPUT_STREAM (self->feed));
@@ -189,7 +190,7 @@ begin_parts (TeesqlStoreUpload *self, GError **error)
   request->flags = self->flags;
   if (!teesql_store_ask (self->store, request, self->cancellable, &answer, NULL, error))
     {
-      g_prefix_error (error, "%s: ", self->name);
+      teesql_store_name_error (error, self->name);
       return FALSE;
     }
   self->id = g_steal_pointer (&answer.text);
@@ -337,7 +338,8 @@ settle (TeesqlStoreUpload *self, GBytes *last, GError *failure, GError **error)
     }
   if (!ours && g_error_matches (failure, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS))
     {
-      g_propagate_prefixed_error (error, failure, "%s: ", self->name);
+      teesql_store_name_error (&failure, self->name);
+      g_propagate_error (error, failure);
       return FALSE;
     }
   if (!ours)
@@ -364,7 +366,8 @@ commit_parts (TeesqlStoreUpload *self, GBytes *last, GError **error)
 
       if (gone || (lost && g_error_matches (failure, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS)))
         return settle (self, last, failure, error);
-      g_propagate_prefixed_error (error, failure, "%s: ", self->name);
+      teesql_store_name_error (&failure, self->name);
+      g_propagate_error (error, failure);
       return FALSE;
     }
   if (teesql_object_info_get_size (answer.info) == self->size)

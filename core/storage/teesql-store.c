@@ -52,6 +52,19 @@ teesql_store_init (TeesqlStore *self)
   self->attempts = g_hash_table_new (NULL, NULL);
 }
 
+guint
+teesql_store_get_retry_deadline (TeesqlStore *self)
+{
+  return (guint) g_atomic_int_get (&self->retry_deadline_ms);
+}
+
+void
+teesql_store_set_retry_deadline (TeesqlStore *self, guint retry_deadline_ms)
+{
+  g_return_if_fail (TEESQL_IS_STORE (self));
+  g_atomic_int_set (&self->retry_deadline_ms, (gint) (retry_deadline_ms != 0 ? retry_deadline_ms : RETRY_DEADLINE_MS));
+}
+
 TeesqlStore *
 teesql_store_new_full (const TeesqlStoreOptions *options, const TeesqlStoreMaker *maker)
 {
@@ -61,7 +74,7 @@ teesql_store_new_full (const TeesqlStoreOptions *options, const TeesqlStoreMaker
   self->instance = g_strdup (options->instance != NULL ? options->instance : "(unnamed)");
   self->status = options->status != NULL ? g_object_ref (options->status) : NULL;
   self->call_timeout_ms = options->call_timeout_ms != 0 ? options->call_timeout_ms : CALL_TIMEOUT_MS;
-  self->retry_deadline_ms = options->retry_deadline_ms != 0 ? options->retry_deadline_ms : RETRY_DEADLINE_MS;
+  teesql_store_set_retry_deadline (self, options->retry_deadline_ms);
   self->maker = *maker;
   self->in_process = options->storage != NULL;
   if (self->in_process)
@@ -125,7 +138,8 @@ gboolean
 teesql_store_open (TeesqlStore *self, GCancellable *cancellable, GError **error)
 {
   g_return_val_if_fail (TEESQL_IS_STORE (self), FALSE);
-  return teesql_store_wait_ready (self, g_get_monotonic_time () + (gint64) self->retry_deadline_ms * 1000, cancellable, error);
+  return teesql_store_wait_ready (self, g_get_monotonic_time () + (gint64) teesql_store_get_retry_deadline (self) * 1000, cancellable,
+                                  error);
 }
 
 TeesqlStorageFeatures

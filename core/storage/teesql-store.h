@@ -47,6 +47,7 @@ const char *teesql_store_get_instance (TeesqlStore *self);
  * waits until the storage object is there, so that configuration errors (CONFIG, PERMISSION) show at once
  */
 gboolean teesql_store_open (TeesqlStore *self, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void teesql_store_set_retry_deadline (TeesqlStore *self, guint retry_deadline_ms); /* of calls that begin from now on */
 TeesqlStorageFeatures teesql_store_get_features (TeesqlStore *self); /* 0 before it is open */
 /**
  * teesql_store_get_last_problem:

@@ -14,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import schema, tap  # noqa: E402
 from harness.managed import RANDOM, FileStore, Session, Site, give_to_host, judge, kill_all, lsn, lsn_text  # noqa: E402
-from harness.processes import TEESQL, wait_for  # noqa: E402
+from harness.processes import TEESQL, run, wait_for  # noqa: E402
 
 ROUNDS = int(os.environ.get("TEESQL_TEST_ROUNDS", "0")) or (50 if os.environ.get("TEESQL_FULL") == "1" else 5)
 
@@ -164,6 +164,76 @@ def rotate(site):
     tap.equal(site.ask("backup", "now")["backup"]["epoch"], 1)
     site.check_latest(site.durable_rows())
     tap.equal(site.ask("backup", "list")["epochs"], [0, 1])
+
+
+# --- what an operator changes, and is told
+
+
+def notices(site, reason):
+    return [n for n in site.ask("status")["notices"] if n["reason"] == reason]
+
+
+@tap.case("WAL that is stored is counted, and goes on being counted")
+def counters(site):
+    def counted():
+        return site.ask("status")["counters"]
+    wait_for(lambda: counted()["wal_bytes"] > 0, "bytes to be counted")
+    before = counted()
+    site.world.postgres.admin("SELECT pg_switch_wal()")
+    wait_for(lambda: counted()["wal_segments"] > before["wal_segments"] and counted()["wal_bytes"] > before["wal_bytes"], "a segment to be counted")
+
+
+@tap.case("recipients, key epoch and interval are taken up by a reload")
+def live(site):
+    key, pem = (os.path.join(site.world.dir, f"alice.{kind}") for kind in ("key", "pem"))
+    run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key])
+    run(["openssl", "pkey", "-in", key, "-pubout", "-out", pem])
+    cluster = next(name for name in os.listdir(os.path.join(site.stores[0].path, "v1")) if len(name) == 64)
+    keys = os.path.join(site.stores[0].path, "v1", cluster, "keys")
+    epochs = site.ask("backup", "list")["epochs"]
+    site.reload(recovery_recipients=pem)
+    wait_for(lambda: os.path.isdir(keys) and len([n for n in os.listdir(keys) if not n.startswith(".")]) == len(epochs), "the keys for alice")
+    with open(key, "rb") as f, open(pem, "wb") as out:
+        out.write(f.read())  # the secret one, by mistake
+    site.reload(recovery_recipients=pem)
+    wait_for(lambda: site.world.http("/health")[1]["reason"] == "recovery-recipient", "the mistake to be named")
+    site.wait_streaming()  # and WAL goes on
+    site.reload(recovery_recipients="none", key_epoch=epochs[-1] + 1)
+    wait_for(lambda: site.world.http("/health")[1]["status"] == "ok", "health to be ok")
+    tap.equal(site.ask("backup", "now")["backup"]["epoch"], epochs[-1] + 1)
+    result = site.teesql("backup", "rotate-key", check=False)
+    tap.equal(result.returncode, 1, result.stdout)
+    tap.contains(result.stderr, "hint: key-epoch = auto")
+    site.reload(key_epoch="auto", wal_interval="none")
+    segment = 16 << 20
+    site.wait_facts(lambda f: f["durable_lsn"] % segment == 0, "whole segments only")
+    site.writer.wait_more(40)
+    tap.equal(site.facts()["durable_lsn"] % segment, 0)
+    site.reload(wal_interval="1s")
+    site.durable_rows(more=5)
+    tap.equal(notices(site, "pending-restart"), [])
+
+
+@tap.case("other clusters, and lineages that this node did not begin, are a notice")
+def strangers(site):
+    marks = os.path.join(site.stores[0].path, "v1", "lineages")
+    lineage = site.ask("backup", "list")["lineage"]
+    ours = next(name for name in os.listdir(marks) if os.path.exists(os.path.join(marks, name, lineage + "@")))
+    tap.equal((notices(site, "foreign-clusters"), notices(site, "unknown-lineage")), ([], []))
+    other = os.path.join(marks, "5b" * 32)
+    os.mkdir(other)
+    shutil.copy(os.path.join(marks, ours, lineage + "@"), os.path.join(other, "00000001-0123456789abcdef@"))
+    sibling = os.path.join(marks, ours, "000000ff-0123456789abcdef@")
+    shutil.copy(os.path.join(marks, ours, lineage + "@"), sibling)
+    give_to_host(marks)
+    site.ask("backup", "expire")
+    tap.contains(notices(site, "foreign-clusters")[0]["message"], "5b" * 32)
+    tap.contains(notices(site, "unknown-lineage")[0]["message"], "000000ff-0123456789abcdef")
+    tap.contains(site.text("status"), "hint: right where they share it on purpose")
+    shutil.rmtree(other)
+    os.remove(sibling)
+    site.ask("backup", "expire")
+    tap.equal((notices(site, "foreign-clusters"), notices(site, "unknown-lineage")), ([], []))
 
 
 # --- what happens to it

@@ -137,6 +137,21 @@ test_interval (void)
 }
 
 static void
+test_set_interval (void)
+{
+  TeesqlWalQueue *queue = begin (0, FALSE);
+
+  append (queue, 100);
+  assert_nothing_due (queue);
+  teesql_wal_queue_set_interval (queue, 1);
+  assert_next (queue, FALSE, 0, 100, TRUE);
+  teesql_wal_queue_set_interval (queue, 0);
+  append (queue, 100);
+  assert_nothing_due (queue);
+  end (queue);
+}
+
+static void
 test_wanted (void)
 {
   TeesqlWalQueue *queue = begin (0, FALSE);
@@ -288,6 +303,7 @@ main (int argc, char **argv)
   g_test_add_func ("/wal-queue/what comes while a batch is under way is the next batch", test_eager_batches);
   g_test_add_func ("/wal-queue/a small rest of a segment is stored before the whole of it", test_tail_first);
   g_test_add_func ("/wal-queue/bytes of a segment that is not full are due after the interval", test_interval);
+  g_test_add_func ("/wal-queue/another interval counts at once", test_set_interval);
   g_test_add_func ("/wal-queue/what somebody waits for is due at once", test_wanted);
   g_test_add_func ("/wal-queue/after 64 partial objects one takes their place", test_many_partials_become_one);
   g_test_add_func ("/wal-queue/memory is bounded and the receiver hears when there is room", test_memory_is_bounded);

@@ -1,10 +1,17 @@
 #include "store-world.h"
 
+#include <errno.h>
 #include <ftw.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The store over a real host that runs the file plugin, and is killed: whoever uploads or reads never notices. */
@@ -143,11 +150,82 @@ test_killed (Hosted *self, gconstpointer data)
   read_back (self, content, TRUE);
 }
 
+static guint
+count (const char *text, const char *part)
+{
+  guint n = 0;
+
+  for (text = strstr (text, part); text != NULL; text = strstr (text + 1, part))
+    n++;
+  return n;
+}
+
+static void
+test_named_once (Hosted *self, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) content = test_bytes (100, 1);
+
+  g_assert_true (teesql_store_open (self->store, NULL, &error));
+  g_assert_no_error (error);
+  if (geteuid () != 0)
+    g_assert_cmpint (chmod (self->folder, 0500), ==, 0);
+  else
+    g_assert_cmpint (chown (self->folder, 0, 0), ==, 0);
+  g_assert_false (teesql_store_put (self->store, "wal/000000010000000000000007", content, TEESQL_STORAGE_PUT_IF_ABSENT, NULL, &error));
+  g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_PERMISSION);
+  g_assert_cmpuint (count (error->message, "wal/000000010000000000000007"), ==, 1);
+  g_assert_nonnull (strstr (error->message, "\nhint: "));
+  g_assert_cmpint (chmod (self->folder, 0700), ==, 0);
+}
+
+/* For us and all we start: a kernel of before 5.13. */
+static void
+lose_landlock (void)
+{
+  struct sock_filter code[] = {
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_landlock_create_ruleset, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog program = { G_N_ELEMENTS (code), code };
+
+  g_assert_cmpint (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+  g_assert_cmpint (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
+}
+
+static void
+test_unconfined (void)
+{
+  Hosted self = { 0 };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *json = NULL;
+
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, 0);
+      g_test_trap_assert_passed ();
+      return;
+    }
+  lose_landlock ();
+  set_up (&self, NULL);
+  g_assert_true (teesql_store_open (self.store, NULL, &error));
+  g_assert_no_error (error);
+  json = teesql_status_render_json (self.status);
+  g_assert_nonnull (
+      strstr (json, "{\"reason\":\"storage-unconfined-paths\",\"key\":\"disk\",\"message\":\"storage disk: this kernel has no Landlock"));
+  g_assert_cmpuint (count (json, "storage-unconfined"), ==, 1);
+  tear_down (&self, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/storage/hosted/keeps-and-gives-objects", Hosted, NULL, set_up, test_works, tear_down);
   g_test_add ("/storage/hosted/goes-on-while-the-host-is-killed", Hosted, NULL, set_up, test_killed, tear_down);
+  g_test_add ("/storage/hosted/an error names the object once", Hosted, NULL, set_up, test_named_once, tear_down);
+  g_test_add_func ("/storage/hosted/a kernel without Landlock is a notice", test_unconfined);
   return g_test_run ();
 }
