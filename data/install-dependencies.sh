@@ -1,5 +1,6 @@
 #!/bin/bash
-# install-dependencies.sh [build|test]: what building (and testing) needs, from the distribution's packages.
+# install-dependencies.sh [build|authority|test]: what building (and the tests' Trust Authority, and testing) needs, from the
+# distribution's packages.
 # Installs as root or through sudo; otherwise prints the one line to run and exits 1.
 set -euo pipefail
 
@@ -12,6 +13,7 @@ test=(go-md2man clang clang-format libclang-rt-dev g++ universal-ctags python3-c
       ceph-common ceph-mon ceph-osd radosgw awscli rclone)
 
 want=("${build[@]}" "${run[@]}")
+[ "${1:-build}" = authority ] && want+=(python3-cryptography)
 [ "${1:-build}" = test ] && want+=("${test[@]}")
 
 missing=()

@@ -3,6 +3,8 @@
 #
 # up      installs what is missing, builds, starts two simulated guests (server and client) of one simulated platform and
 #         teesqld with PostgreSQL 17 under it, then runs a query through `teesql connect` and shows who proved what to whom
+#         --verifier dcap|ita|all: who judges quotes, on both sides. dcap (the default) verifies them here; ita asks a Trust
+#         Authority, which is a test's own on 127.0.0.1 and taints; all: both must accept. `up` alone keeps the last choice
 # psql    an SQL shell through the attested connection; what follows is psql's (psql -c 'select 1')
 # status  what runs, and where; exit code 1 when something is stopped
 # down    stops what up started; the data stay
@@ -193,6 +195,22 @@ start_guests () {
   pccs=$(jq -er .pccs "$state/log/guest-server.out")
 }
 
+# --- the Trust Authority -----------------------------------------------------------------------------------------------
+
+# That of the tests, with keys and an API key of its own. It believes whatever it is sent; but nothing is sent that the platform's own
+# signatures do not cover, and whoever asks it is tainted.
+start_authority () {
+  [ "$verifiers" = dcap ] && return 0
+  [ -s "$state/secrets/ita-key" ] || head -c 24 /dev/urandom | base64 >"$state/secrets/ita-key"
+  if ! running authority; then
+    start authority /usr/bin/python3 "$top/tests/harness/authority.py" --port 0 --api-key-file "$state/secrets/ita-key"
+    wait_for 60 authority grep -q '"ready"' "$state/log/authority.out"
+  fi
+  authority=$(jq -er .url "$state/log/authority.out")
+}
+
+# --- what a policy pins ------------------------------------------------------------------------------------------------
+
 # the values a policy pins, as the simulator computes them for an application
 pins () {
   "$build/core/simulator/teesql-simulator" describe --platform-seed "file:$state/platform/seed" --machine "$1" --app "$state/conf/$2.json" |
@@ -201,13 +219,24 @@ pins () {
 
 # --- configuration -----------------------------------------------------------------------------------------------------
 
-verifier_group () {
-  cat <<TXT
+verifier_groups () {
+  case $verifiers in *dcap*) cat <<TXT
 [verifier:dcap]
 trusted-root = $state/conf/root-ca.pem
 collateral-url = $pccs
 cache-directory = $state/cache/$1
+
 TXT
+  esac
+  case $verifiers in *ita*) cat <<TXT
+[verifier:ita]
+trusted-root = $state/conf/root-ca.pem
+base-url = $authority
+jwks-url = $authority/certs
+api-key = file:$state/secrets/ita-key
+
+TXT
+  esac
 }
 
 role_group () {
@@ -234,6 +263,7 @@ write_configuration () {
 [teesql]
 cluster = quickstart
 node = quickstart-1
+verifiers = $verifiers
 plugin-path = $build/plugins
 state-directory = $state/state
 runtime-directory = $run/daemon
@@ -247,7 +277,7 @@ endpoint = $run/agent/server.sock
 [kms:dstack]
 endpoint = $run/agent/server.sock
 
-$(verifier_group server)
+$(verifier_groups server)
 
 [policy:clients]
 $(pins client app-client)
@@ -278,6 +308,7 @@ TXT
   cat >"$state/conf/teesql.conf" <<TXT
 # written by quickstart.sh up, anew each time
 [teesql]
+verifiers = $verifiers
 plugin-path = $build/plugins
 
 [connect]
@@ -287,7 +318,7 @@ socket-directory = $run/client
 [attester:dstack]
 endpoint = $run/agent/client.sock
 
-$(verifier_group client)
+$(verifier_groups client)
 
 [policy:server]
 $(pins server app-server)
@@ -323,7 +354,8 @@ show_proof () {
   printf '%s' "$proof" | jq -r '
     "  the server proved to us    MRTD \(.evidence.mrtd[0:16])…  RTMR1 \(.evidence.rtmr[1][0:16])…  RTMR2 \(.evidence.rtmr[2][0:16])…",
     "                             TCB \(.evidence.tcb_status), key binding \(.evidence.binding), policy accepted: \(.evidence.policy.accepted)",
-    "                             over \(.tls), its key \(.spki_sha256[0:16])…"'
+    "                             over \(.tls), its key \(.spki_sha256[0:16])…",
+    (.evidence.verifiers[] | "                             by \(.name): \(.verdict)")'
   sed -n 's/.*peer accepted: .*compose hash \([0-9a-f]\{16\}\)[0-9a-f]*, MRTD \([0-9a-f]*\)…, platform .*, TCB \([A-Za-z]*\).*/  the client proved to it    MRTD \2…  compose hash \1…  TCB \3/p' \
     "$state/log/teesqld.log" | tail -n 1
 }
@@ -340,9 +372,28 @@ show_exchange () {
 
 # --- verbs -------------------------------------------------------------------------------------------------------------
 
+# what was asked for, else what the last `up` was asked for
+choose_verifiers () {
+  local word=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --verifier) [ $# -ge 2 ] || usage; word=$2; shift 2 ;;
+      --verifier=*) word=${1#*=}; shift ;;
+      *) usage ;;
+    esac
+  done
+  case $word in
+    '') verifiers=$(cat "$state/conf/verifiers" 2>/dev/null || printf dcap) ;;
+    dcap|ita) verifiers=$word ;;
+    all) verifiers='dcap;ita' ;;
+    *) fail "--verifier $word: dcap, ita or all" ;;
+  esac
+}
+
 up () {
+  choose_verifiers "$@"
   step "Tools and libraries"
-  "$top/data/install-dependencies.sh" build
+  "$top/data/install-dependencies.sh" "$([ "$verifiers" = dcap ] && echo build || echo authority)"
   step "PostgreSQL 17"
   pg_bin=$("$top/data/get-postgresql.sh")
   "$pg_bin/postgres" --version | sed 's/^/  /'
@@ -355,6 +406,9 @@ up () {
   step "A simulated TDX platform with two guests"
   make_platform
   start_guests
+  if [ "$verifiers" != dcap ]; then step "A Trust Authority for tests, in the place of Intel's"; fi
+  start_authority
+  printf '%s\n' "$verifiers" >"$state/conf/verifiers"
   step "teesqld, and under it PostgreSQL, which only a unix socket reaches"
   make_secrets
   choose_postgres_user
@@ -388,7 +442,8 @@ TXT
 # They know each other's ports and sockets: one that ended, whose socket somebody cleaned away or that has been built anew since
 # means that all are started again.
 all_runs () {
-  running guest-server && running guest-client && running teesqld && find_postgres >/dev/null &&
+  [ "$verifiers" = "$(cat "$state/conf/verifiers" 2>/dev/null)" ] && { [ "$verifiers" = dcap ] || running authority; } &&
+    running guest-server && running guest-client && running teesqld && find_postgres >/dev/null &&
     [ -S "$run/agent/server.sock" ] && [ -S "$run/agent/client.sock" ] && [ -S "$run/pg/.s.PGSQL.5432" ] &&
     [ ! "$build/core/daemon/teesqld" -nt "$state/pid/teesqld" ]
 }
@@ -398,16 +453,18 @@ relative () { realpath --relative-base="$PWD" "$1"; }
 down () {
   local name
   # postgres: of a quickstart that started it beside teesqld
-  for name in teesqld postgres guest-exchanged guest-client guest-server; do
+  for name in teesqld postgres guest-exchanged guest-client guest-server authority; do
     if running "$name"; then printf 'stopping %s\n' "$name"; fi
     stop "$name" "$([ "$name" = postgres ] && echo INT || echo TERM)"
     if [ "$name" = postgres ]; then wait_for_postgres_to_end; fi
   done
 }
 
+asked_authority () { case $(cat "$state/conf/verifiers" 2>/dev/null) in *ita*) echo authority ;; esac; }
+
 status () {
   local name all=0 pid
-  for name in guest-server guest-client teesqld; do
+  for name in guest-server guest-client $(asked_authority) teesqld; do
     if running "$name"; then printf '%-14s running, pid %s\n' "$name" "$(cut -d' ' -f1 "$state/pid/$name")"; else printf '%-14s stopped\n' "$name"; all=1; fi
   done
   if pid=$(find_postgres); then printf 'postgres       running, pid %s\n' "$pid"; else printf 'postgres       stopped\n'; all=1; fi
@@ -439,13 +496,17 @@ sql_shell () {
   run_sql "$state/conf/teesql.conf" "$@"
 }
 
+usage () { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
 case ${1:-up} in
+  --verifier|--verifier=*) set -- up "$@" ;;
   up|down|status|reset|psql) ;;
   -h|--help|help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) usage ;;
 esac
 make_folders
 case ${1:-up} in
   psql) shift; sql_shell "$@" ;;
+  up) shift $(($# > 0)); up "$@" ;;
   *) "${1:-up}" ;;
 esac

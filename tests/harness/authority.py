@@ -1,14 +1,14 @@
 """A Trust Authority for tests and the quickstart: its own keys, real shapes of tokens, and a tongue that lies when it is told to.
 
-As a program: authority.py [--port N] prints `{"ready":true,"url":"http://127.0.0.1:N"}` and serves until it is ended."""
+As a program: authority.py [--port N] [--api-key-file FILE] prints `{"ready":true,"url":"http://127.0.0.1:N"}` and serves until it is ended."""
 
+import argparse
 import base64
 import datetime
 import hashlib
 import hmac
 import http.server
 import json
-import sys
 import threading
 import time
 
@@ -92,7 +92,8 @@ class Chain:
 class Authority:
     """Attributes may be changed while it runs. @lie: function (header, claims, tdx) that changes them in place."""
 
-    def __init__(self, port=0, at=None):
+    def __init__(self, port=0, at=None, api_key=API_KEY):
+        self.api_key = api_key
         self.at = at  # Unix seconds, else the clock
         self.chain = Chain()
         self.keys = [Key("key-0", self.chain)]
@@ -173,7 +174,7 @@ class Authority:
             return None
         if mood is not None:
             return self.answer(request, *mood)
-        if request.path != "/appraisal/v2/attest" or request.headers.get("x-api-key") != API_KEY:
+        if request.path != "/appraisal/v2/attest" or request.headers.get("x-api-key") != self.api_key:
             return self.answer(request, 401, b'{"error":"no such key"}')
         quote = base64.b64decode(json.loads(body)["tdx"]["quote"])
         return self.answer(request, 200, json.dumps({"token": self.token(quote)}).encode())
@@ -188,13 +189,20 @@ class Authority:
         request.wfile.write(body)
 
 
-def serve(port):
-    authority = Authority(port)
-    print(json.dumps({"ready": True, "url": authority.url}), flush=True)
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--api-key-file")
+    arguments = parser.parse_args()
+    key = API_KEY
+    if arguments.api_key_file:
+        with open(arguments.api_key_file, encoding="ascii") as f:
+            key = f.read().strip()
+    print(json.dumps({"ready": True, "url": Authority(arguments.port, api_key=key).url}), flush=True)
     threading.Event().wait()
 
 
-__all__ = ["API_KEY", "Authority"]
+__all__ = ["API_KEY", "Authority", "claims_about"]
 
 if __name__ == "__main__":
-    serve(int(sys.argv[2]) if sys.argv[1:2] == ["--port"] else 0)
+    main()
