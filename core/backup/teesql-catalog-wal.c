@@ -83,7 +83,10 @@ object_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
 
   if (teesql_wal_object_parse (self->repository, self->lineage, teesql_object_info_get_name (info), self->segment_size, &object) &&
       object.timeline == self->timeline && object.end_lsn > self->from && object.start_lsn < self->to)
-    g_array_append_val (self->objects, object);
+    {
+      object.stored_size = teesql_object_info_get_size (info);
+      g_array_append_val (self->objects, object);
+    }
   return TRUE;
 }
 

@@ -8,6 +8,7 @@ G_BEGIN_DECLS
 /**
  * TeesqlWalObject:
  * @partial: part of the segment that holds @start_lsn
+ * @stored_size: of the object, as the store lists it; 0 when made from a name alone
  */
 typedef struct
 {
@@ -15,6 +16,7 @@ typedef struct
   guint64 start_lsn;
   guint64 end_lsn;
   gboolean partial;
+  guint64 stored_size;
 } TeesqlWalObject;
 
 /* @name: whole; %FALSE for what is no segment or part of one under @lineage, histories too */

@@ -1,8 +1,10 @@
 #include "backup/teesql-recovery-run.h"
 
 #include "backup/teesql-layout.h"
+#include "backup/teesql-recovery-end.h"
 #include "backup/teesql-restore-child.h"
 #include "backup/teesql-restore-settings.h"
+#include "backup/teesql-timeline-history.h"
 #include "base/teesql-domains.h"
 #include "postgres/teesql-control-file.h"
 #include "teesql-build.h"
@@ -189,7 +191,7 @@ start (Recovery *self, GError **error)
   if (log < 0)
     return FALSE;
   self->postgres = teesql_restore_child_spawn (self->options->bin_directory, "postgres", (const char *const *) arguments->pdata,
-                                               &self->owner, SIGINT, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, log, error);
+                                               &self->owner, SIGQUIT, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, log, error);
   if (self->postgres == NULL)
     g_prefix_error (error, "postgres: ");
   return self->postgres != NULL;
@@ -215,19 +217,16 @@ read_log (Recovery *self)
 static gboolean
 fail_recovery (Recovery *self, GError **error)
 {
-  GError *failure = teesql_wal_server_get_failure (self->server);
-  g_autofree char *log = NULL;
-  g_autofree char *tail = NULL;
+  g_autoptr (GError) failure = teesql_wal_server_get_failure (self->server);
+  g_autofree char *log = read_log (self);
+  g_autofree char *tail = teesql_restore_child_dup_tail (log, TAIL_LINES);
 
-  if (failure != NULL)
-    {
-      g_prefix_error (&failure, "recovery stopped: ");
-      g_propagate_error (error, failure);
-      return FALSE;
-    }
-  log = read_log (self);
-  tail = teesql_restore_child_dup_tail (log, TAIL_LINES);
-  return fail (error, "the server ended before it had recovered; its last words:\n%s", tail);
+  if (failure == NULL)
+    return fail (error, "the server ended before it had recovered; its last words:\n%s", tail);
+  if (failure->domain != TEESQL_BACKUP_ERROR)
+    return fail (error, "recovery stopped: %s; the server's last words:\n%s", failure->message, tail);
+  return teesql_fail (error, TEESQL_BACKUP_ERROR, failure->code, teesql_error_get_reason (failure),
+                      "recovery stopped: %s; the server's last words:\n%s", failure->message, tail);
 }
 
 static gboolean
@@ -295,20 +294,25 @@ check_control (Recovery *self, TeesqlRecoveryReport *out, GError **error)
   return TRUE;
 }
 
-/* `LOG:  redo done at 0/5000110 system usage: …` */
-static guint64
-find_redo_end (Recovery *self)
+/* The end of recovery is where the new timeline left the old one: the last line of its history. */
+static gboolean
+check_end (Recovery *self, TeesqlRecoveryReport *out, GError **error)
 {
-  g_autofree char *log = read_log (self);
-  const char *found = strstr (log, "redo done at ");
-  g_autofree char *text = NULL;
-  guint64 lsn = 0;
+  const TeesqlRecoveryOptions *options = self->options;
+  g_autofree char *name = g_strdup_printf ("pg_wal/%08X.history", out->timeline);
+  g_autoptr (GBytes) bytes = teesql_restore_tree_read_file (self->cluster, name, TEESQL_TIMELINE_HISTORY_MAX, error);
+  g_autoptr (GArray) history = NULL;
 
-  if (found == NULL)
-    return 0;
-  found += strlen ("redo done at ");
-  text = g_strndup (found, strspn (found, "0123456789ABCDEF/"));
-  return teesql_lsn_parse (text, &lsn) ? lsn : 0;
+  if (bytes == NULL)
+    return error != NULL && *error != NULL ? FALSE : fail (error, "the cluster has no %s", name);
+  history = teesql_timeline_history_parse (out->timeline, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error);
+  if (history == NULL)
+    return FALSE;
+  if (!teesql_timeline_history_find (history, options->old_timeline, &out->end_lsn) ||
+      teesql_timeline_history_next (history, options->old_timeline, out->timeline) != out->timeline)
+    return fail (error, "timeline %u, which recovery ended on, does not come from timeline %u", out->timeline, options->old_timeline);
+  return options->end_lsn == 0 || teesql_recovery_end_check (options->source, options->old_timeline, options->segment_size, out->end_lsn,
+                                                             options->end_lsn, self->cancellable, error);
 }
 
 static gboolean
@@ -324,8 +328,9 @@ clean_settings (Recovery *self, GError **error)
       g_propagate_error (error, g_steal_pointer (&local_error));
       return FALSE;
     }
-  return edited == NULL || (teesql_restore_tree_replace_file (self->cluster, TEESQL_RESTORE_AUTO_CONF, edited, strlen (edited), error) &&
-                            teesql_restore_tree_sync (self->cluster, error));
+  /* and postmaster.opts, where the folder has not yet its name */
+  return (edited == NULL || teesql_restore_tree_replace_file (self->cluster, TEESQL_RESTORE_AUTO_CONF, edited, strlen (edited), error)) &&
+         teesql_restore_tree_remove_file (self->cluster, "postmaster.opts", error);
 }
 
 static void
@@ -338,7 +343,7 @@ recovery_clear (Recovery *self)
 
   if (self->postgres != NULL && runs (self))
     {
-      g_subprocess_send_signal (self->postgres, SIGINT);
+      g_subprocess_send_signal (self->postgres, SIGQUIT); /* what it leaves is thrown away */
       if (!g_subprocess_wait (self->postgres, NULL, NULL))
         g_subprocess_force_exit (self->postgres);
     }
@@ -362,13 +367,10 @@ teesql_recovery_run (const TeesqlRecoveryOptions *options, TeesqlRecoveryReport 
   TeesqlRecoveryReport report = { 0 };
   gboolean ok = teesql_restore_owner_init (&self.owner, options->uid, options->gid, error) && open_cluster (&self, error) &&
                 make_run_folder (&self, error) && start (&self, error) && wait_until_ready (&self, error) && stop (&self, error) &&
-                check_control (&self, &report, error) && clean_settings (&self, error);
+                check_control (&self, &report, error) && check_end (&self, &report, error) && clean_settings (&self, error);
 
   if (ok)
-    {
-      report.redo_lsn = find_redo_end (&self);
-      *out = report;
-    }
+    *out = report;
   recovery_clear (&self);
   return ok;
 }

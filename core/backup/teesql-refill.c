@@ -27,6 +27,7 @@ restore_from (const TeesqlRefillOptions *options, const TeesqlRefillSource *sour
     .gid = options->gid,
     .bin_directory = teesql_config_get_string (options->config, "postgresql", "bin-directory"),
     .fetch_command = command,
+    .read_wal = TRUE, /* what cannot be recovered would stand in the place of what is still in the storage */
     .progress = progress_cb,
     .progress_data = (gpointer) options,
   };

@@ -186,24 +186,6 @@ teesql_restore_run_unpack (TeesqlRestoreRun *self, GError **error)
 
 /* ---- reading only ---- */
 
-static gboolean
-verify_segments (TeesqlRestoreRun *self, const TeesqlRestoreStep *step, GError **error)
-{
-  guint32 size = self->plan->view->record->segment_size;
-
-  for (guint64 at = step->start_lsn - step->start_lsn % size; at < step->end_lsn; at += size)
-    {
-      g_autofree char *file = teesql_wal_segment_name (step->timeline, at, size);
-      g_autoptr (GBytes) bytes = teesql_wal_source_fetch (self->source, file, self->cancellable, error);
-
-      if (bytes == NULL)
-        return FALSE;
-      self->report->bytes += g_bytes_get_size (bytes);
-      teesql_restore_run_tell (self, "verify-wal", 0);
-    }
-  return TRUE;
-}
-
 gboolean
 teesql_restore_run_verify (TeesqlRestoreRun *self, GError **error)
 {
@@ -211,8 +193,5 @@ teesql_restore_run_verify (TeesqlRestoreRun *self, GError **error)
   for (guint i = 0; i < self->plan->chain->len; i++)
     if (!unpack (self, self->plan->chain->pdata[i], NULL, NULL, error))
       return FALSE;
-  for (guint i = 0; i < self->plan->steps->len; i++)
-    if (!verify_segments (self, &g_array_index (self->plan->steps, TeesqlRestoreStep, i), error))
-      return FALSE;
-  return TRUE;
+  return teesql_restore_run_read_wal (self, error);
 }

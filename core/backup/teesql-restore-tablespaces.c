@@ -2,6 +2,8 @@
 
 #include "base/teesql-domains.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #define fail(error, code, reason, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_##code, reason, __VA_ARGS__)
@@ -112,6 +114,28 @@ find_part (const TeesqlRestoreRun *self, const char *oid)
 }
 
 gboolean
+teesql_restore_run_has_inside (TeesqlRestoreRun *self)
+{
+  const TeesqlBackup *backup = newest (self);
+  guint n = 0;
+
+  for (guint i = 0; i < backup->archives->len; i++)
+    n += is_tablespace (backup->archives->pdata[i]) ? 1 : 0;
+  return n > self->parts->len;
+}
+
+/* Recovery may have gone past the end of the tablespace. */
+static gboolean
+relink (TeesqlRestoreTree *cluster, const char *name, const TeesqlRestorePart *part, GError **error)
+{
+  struct stat st;
+
+  if (fstatat (teesql_restore_tree_get_fd (cluster), name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    return errno == ENOENT || teesql_restore_fail_errno (error, errno, "%s/%s", teesql_restore_tree_get_path (cluster), name);
+  return teesql_restore_tree_remove_file (cluster, name, error) && teesql_restore_tree_make_link (cluster, name, part->path, error);
+}
+
+gboolean
 teesql_restore_run_link_parts (TeesqlRestoreRun *self, TeesqlRestoreTree *cluster, GError **error)
 {
   const TeesqlBackup *backup = newest (self);
@@ -124,13 +148,11 @@ teesql_restore_run_link_parts (TeesqlRestoreRun *self, TeesqlRestoreTree *cluste
 
       if (!is_tablespace (archive))
         continue;
-      if (part != NULL &&
-          (!teesql_restore_tree_remove_file (cluster, name, error) || !teesql_restore_tree_make_link (cluster, name, part->path, error)))
+      if (part != NULL && !relink (cluster, name, part, error))
         return FALSE;
       g_ptr_array_add (self->report->tablespaces, g_strdup_printf ("%s %s", archive->name, part != NULL ? part->path : name));
     }
-  /* PostgreSQL would make the links again from it, to where the tablespaces were */
-  return teesql_restore_tree_remove_file (cluster, "tablespace_map", error);
+  return TRUE;
 }
 
 gboolean

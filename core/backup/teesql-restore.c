@@ -1,5 +1,6 @@
 #include "backup/teesql-restore.h"
 
+#include "backup/teesql-recovery-run.h"
 #include "backup/teesql-restore-run.h"
 #include "backup/teesql-restore-settings.h"
 #include "base/teesql-domains.h"
@@ -40,7 +41,14 @@ static gboolean
 check_programs (const TeesqlRestoreRun *self, GError **error)
 {
   g_autofree char *combine = NULL;
+  g_autofree char *server = NULL;
 
+  server = self->options->bin_directory != NULL ? g_build_filename (self->options->bin_directory, "postgres", NULL) : NULL;
+  if (self->options->recover && (server == NULL || access (server, X_OK) != 0))
+    return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_CONFIG, "restore-programs",
+                        "recovery is done by the server of PostgreSQL 17, which is not in %s\n"
+                        "hint: name its folder in [postgresql] bin-directory",
+                        self->options->bin_directory != NULL ? self->options->bin_directory : "any folder");
   if (self->plan->chain->len == 1)
     return TRUE;
   combine = self->options->bin_directory != NULL ? g_build_filename (self->options->bin_directory, "pg_combinebackup", NULL) : NULL;
@@ -87,10 +95,12 @@ prepare (TeesqlRestoreRun *self, GError **error)
   if (!options->verify_only && !teesql_restore_staging_check (options->directory, error))
     return FALSE;
   self->plan = teesql_restore_plan_new (options, self->source, self->cancellable, error);
-  if (self->plan == NULL || !teesql_restore_run_map_tablespaces (self, error))
+  if (self->plan == NULL || !teesql_restore_run_map_tablespaces (self, error) || !teesql_restore_run_check_wal (self, error))
     return FALSE;
   for (guint i = 0; i < self->plan->chain->len; i++)
     self->total += teesql_backup_get_plain_size (self->plan->chain->pdata[i]);
+  if (options->verify_only || options->read_wal)
+    self->total += teesql_restore_run_count_wal (self);
   return options->verify_only || (teesql_restore_owner_init (&self->owner, options->uid, options->gid, error) &&
                                   check_programs (self, error) && check_space (self, error));
 }
@@ -111,6 +121,12 @@ fill_report (TeesqlRestoreRun *self)
 
 /* ---- the end ---- */
 
+static void
+recovery_progress (const char *phase, gpointer user_data)
+{
+  teesql_restore_run_tell (user_data, phase, 0);
+}
+
 static gboolean
 finish_cluster (TeesqlRestoreRun *self, GError **error)
 {
@@ -124,10 +140,49 @@ finish_cluster (TeesqlRestoreRun *self, GError **error)
     .timeline = self->plan->timeline,
   };
 
-  if (cluster == NULL || !teesql_restore_run_link_parts (self, cluster, error))
+  recovery.has_inside = teesql_restore_run_has_inside (self);
+  /* from tablespace_map PostgreSQL would make the links again, to where the tablespaces were */
+  return cluster != NULL && teesql_restore_tree_remove_file (cluster, "tablespace_map", error) &&
+         teesql_restore_settings_write (cluster, &recovery, self->report->removed, error);
+}
+
+/* Where the folder stands now, and its tablespaces with it: what does not get through it never gets its name. */
+static gboolean
+recover (TeesqlRestoreRun *self, GError **error)
+{
+  const char *folder = teesql_restore_tree_get_path (teesql_restore_staging_get_tree (self->staging));
+  g_autofree char *staged = g_build_filename (folder, TEESQL_RESTORE_STAGED, NULL);
+  const TeesqlRestoreStep *last = &g_array_index (self->plan->steps, TeesqlRestoreStep, self->plan->steps->len - 1);
+  TeesqlRecoveryOptions options = {
+    .directory = staged,
+    .bin_directory = self->options->bin_directory,
+    .uid = self->options->uid,
+    .gid = self->options->gid,
+    .source = self->source,
+    .old_timeline = self->plan->timeline,
+    .segment_size = self->plan->view->record->segment_size,
+    .end_lsn = self->options->target == TEESQL_RESTORE_LATEST ? last->end_lsn : 0,
+    .progress = recovery_progress,
+    .progress_data = self,
+  };
+  TeesqlRecoveryReport report;
+
+  if (!self->options->recover)
+    return TRUE;
+  if (!teesql_recovery_run (&options, &report, self->cancellable, error))
     return FALSE;
-  recovery.has_inside = self->report->tablespaces->len > self->parts->len;
-  return teesql_restore_settings_write (cluster, &recovery, self->report->removed, error);
+  self->report->new_timeline = report.timeline;
+  self->report->recovered_lsn = report.end_lsn;
+  return TRUE;
+}
+
+static gboolean
+link_parts (TeesqlRestoreRun *self, GError **error)
+{
+  TeesqlRestoreTree *staged = teesql_restore_staging_get_tree (self->staging);
+  g_autoptr (TeesqlRestoreTree) cluster = teesql_restore_tree_open (staged, TEESQL_RESTORE_STAGED, &self->owner, error);
+
+  return cluster != NULL && teesql_restore_run_link_parts (self, cluster, error);
 }
 
 static gboolean
@@ -143,10 +198,13 @@ sync_all (TeesqlRestoreRun *self, GError **error)
 static gboolean
 restore (TeesqlRestoreRun *self, GError **error)
 {
+  if (self->options->read_wal && !teesql_restore_run_read_wal (self, error))
+    return FALSE;
   self->staging = teesql_restore_staging_new (self->options->directory, &self->owner, error);
   return self->staging != NULL && teesql_restore_run_stage_parts (self, error) && teesql_restore_run_unpack (self, error) &&
-         finish_cluster (self, error) && sync_all (self, error) && !g_cancellable_set_error_if_cancelled (self->cancellable, error) &&
-         teesql_restore_run_commit_parts (self, error) && teesql_restore_staging_commit (self->staging, TEESQL_RESTORE_STAGED, error);
+         finish_cluster (self, error) && recover (self, error) && link_parts (self, error) && sync_all (self, error) &&
+         !g_cancellable_set_error_if_cancelled (self->cancellable, error) && teesql_restore_run_commit_parts (self, error) &&
+         teesql_restore_staging_commit (self->staging, TEESQL_RESTORE_STAGED, error);
 }
 
 static void

@@ -24,6 +24,9 @@ typedef enum
  * @tablespace_map: (nullable) (array zero-terminated=1): `OLD=NEW`; without one a tablespace is restored as a folder inside @directory
  * @dry_run: says what would be done
  * @verify_only: reads and verifies every byte, writes nothing
+ * @read_wal: opens all WAL that recovery needs before anything is written. That it is there, by its names and sizes, is looked at in any
+ * case
+ * @recover: runs the recovery too, before the folder gets its name; see teesql_recovery_run()
  * @fetch_command: (nullable): restore_command to leave in the cluster: `teesql-wal-fetch --socket … "%f" "%p"`
  */
 typedef struct
@@ -44,6 +47,8 @@ typedef struct
   guint threads;
   gboolean dry_run;
   gboolean verify_only;
+  gboolean read_wal;
+  gboolean recover;
   const char *fetch_command;
   void (*progress) (guint64 done, guint64 total, const char *phase, gpointer user_data);
   gpointer progress_data;
@@ -55,6 +60,7 @@ typedef struct
  * @tablespaces: (element-type utf8): where they are now, `16384 pg_tblspc/16384`, `16385 /srv/fast`
  * @target_text: (nullable): as PostgreSQL is told
  * @head: record that the restore went by; its lineage is the parent of what the restored cluster will write
+ * @new_timeline, @recovered_lsn: where recovery ended, and the timeline that begins there; 0 where it did not run
  */
 typedef struct
 {
@@ -67,6 +73,8 @@ typedef struct
   guint32 repository_timeline;
   guint64 repository_lsn; /* what can be reached */
   guint64 known_lsn;
+  guint32 new_timeline;
+  guint64 recovered_lsn;
   guint64 bytes;
   guint64 files;
 } TeesqlRestoreReport;
@@ -75,8 +83,8 @@ void teesql_restore_report_free (TeesqlRestoreReport *self);
 /**
  * teesql_restore_run:
  *
- * extracts into a folder beside @directory, verifies PostgreSQL's manifest, recombines, fsyncs, and only then renames into place: there is
- * never a part of a cluster under the final name (SR-21). Blocks.
+ * extracts into a folder beside @directory, verifies PostgreSQL's manifest, recombines, recovers, fsyncs, and only then renames into place:
+ * there is never a part of a cluster under the final name (SR-21). Blocks.
  */
 TeesqlRestoreReport *teesql_restore_run (const TeesqlRestoreOptions *options, GCancellable *cancellable, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

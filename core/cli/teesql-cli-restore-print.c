@@ -27,7 +27,7 @@ outcome (const TeesqlCliRestore *self)
     return "planned";
   if (self->verify_only)
     return "verified";
-  return self->recovered ? "recovered" : "restored";
+  return self->recover ? "recovered" : "restored";
 }
 
 static const char *
@@ -112,11 +112,11 @@ static void
 add_recovery (JsonBuilder *builder, const TeesqlCliRestore *self)
 {
   json_builder_set_member_name (builder, "new_timeline");
-  if (self->recovered)
-    json_builder_add_int_value (builder, self->recovery.timeline);
+  if (self->report->new_timeline > 0)
+    json_builder_add_int_value (builder, self->report->new_timeline);
   else
     json_builder_add_null_value (builder);
-  add_lsn (builder, "recovered_lsn", self->recovered ? self->recovery.redo_lsn : 0);
+  add_lsn (builder, "recovered_lsn", self->report->recovered_lsn);
 }
 
 static void
@@ -158,7 +158,7 @@ teesql_cli_restore_print_failure (const TeesqlCliRestore *self, const GError *er
 {
   g_autoptr (JsonBuilder) builder = teesql_cli_json_new ();
 
-  teesql_cli_json_text (builder, "outcome", self->report != NULL && !self->dry_run && !self->verify_only ? "not-recovered" : "refused");
+  teesql_cli_json_text (builder, "outcome", "refused");
   teesql_cli_json_text (builder, "reason", teesql_error_get_reason (error));
   teesql_cli_json_text (builder, "message", error->message);
   teesql_cli_json_text (builder, "directory", self->directory);
@@ -222,6 +222,7 @@ static void
 print_end (const TeesqlCliRestore *self)
 {
   g_autofree char *size = teesql_cli_dup_size (self->report->bytes);
+  g_autofree char *recovered = teesql_lsn_to_string (self->report->recovered_lsn);
   double seconds = (double) (g_get_monotonic_time () - self->begun_us) / G_USEC_PER_SEC;
 
   if (self->dry_run)
@@ -230,8 +231,8 @@ print_end (const TeesqlCliRestore *self)
     g_print ("%s in %" G_GUINT64_FORMAT " files verified in %.1f s, nothing written\n", size, self->report->files, seconds);
   else
     g_print ("%s: %s in %" G_GUINT64_FORMAT " files in %.1f s\n", self->directory, size, self->report->files, seconds);
-  if (self->recovered)
-    g_print ("recovered, on timeline %u: it can be started\n", self->recovery.timeline);
+  if (self->report->new_timeline > 0)
+    g_print ("recovered up to %s, on timeline %u: it can be started\n", recovered, self->report->new_timeline);
   else if (!self->dry_run && !self->verify_only)
     g_print ("its recovery runs when it is started, and gets its WAL from teesqld\n");
   if (self->adopted)

@@ -92,35 +92,6 @@ run_restore (TeesqlCliRestore *self, TeesqlRestoreOptions *options, GCancellable
   return self->report != NULL;
 }
 
-static void
-recovery_progress (const char *phase, gpointer user_data)
-{
-  TeesqlCliRestore *self = user_data;
-
-  teesql_cli_restore_progress (self->report->bytes, 0, phase, self);
-}
-
-static gboolean
-run_recovery (TeesqlCliRestore *self, const TeesqlRestoreOptions *restored, GCancellable *cancellable, GError **error)
-{
-  g_autoptr (TeesqlWalSource) source = teesql_wal_source_new (self->repository->catalog);
-  TeesqlRecoveryOptions options = {
-    .directory = restored->directory,
-    .bin_directory = restored->bin_directory,
-    .uid = restored->uid,
-    .gid = restored->gid,
-    .source = source,
-    .old_timeline = self->report->timeline,
-    .progress = recovery_progress,
-    .progress_data = self,
-  };
-
-  self->recovered = teesql_recovery_run (&options, &self->recovery, cancellable, error);
-  if (!self->recovered)
-    g_prefix_error (error, "%s is restored and not recovered: ", restored->directory);
-  return self->recovered;
-}
-
 /* SR-21: what the restored cluster writes goes under a new lineage. */
 static gboolean
 adopt (TeesqlCliRestore *self, GError **error)
@@ -148,6 +119,8 @@ work (gpointer user_data, GCancellable *cancellable, GError **error)
     .threads = (guint) self->threads,
     .dry_run = self->dry_run,
     .verify_only = self->verify_only,
+    .read_wal = !self->recover && !self->no_read_wal,
+    .recover = self->recover,
     .progress = teesql_cli_restore_progress,
     .progress_data = self,
   };
@@ -165,7 +138,7 @@ work (gpointer user_data, GCancellable *cancellable, GError **error)
     return FALSE;
   if (self->dry_run || self->verify_only)
     return TRUE;
-  return adopt (self, error) && (!self->recover || run_recovery (self, &options, cancellable, error));
+  return adopt (self, error);
 }
 
 /* ---- the command line ---- */
@@ -229,6 +202,8 @@ check_options (TeesqlCliRestore *self, int argc)
     return "--dry-run and --verify-only exclude each other";
   if (self->recover && (self->dry_run || self->verify_only))
     return "--recover needs a restore";
+  if (self->no_read_wal && (self->recover || self->verify_only))
+    return "--no-read-wal excludes --recover and --verify-only, which read it";
   if (self->target_timeline < 0 || self->threads < 0 || self->threads > 64)
     return "--target-timeline and --threads take small numbers";
   if (self->known_lsn != NULL && !teesql_lsn_parse (self->known_lsn, &self->known))
@@ -257,6 +232,8 @@ parse (TeesqlCliRestore *self, TeesqlCliRepositoryOptions *repository, int *argc
     { "accept-older", 0, 0, G_OPTION_ARG_NONE, &self->accept_older, "Restore although newer WAL is known to have been there", NULL },
     { "no-adopt", 0, 0, G_OPTION_ARG_NONE, &self->no_adopt, "A copy to look at: teesqld of this configuration goes on as before", NULL },
     { "recover", 0, 0, G_OPTION_ARG_NONE, &self->recover, "Run the recovery too, so that the cluster can just be started", NULL },
+    { "no-read-wal", 0, 0, G_OPTION_ARG_NONE, &self->no_read_wal, "Without --recover: only look whether WAL is there, do not read it",
+      NULL },
     { "dry-run", 0, 0, G_OPTION_ARG_NONE, &self->dry_run, "Say what would be done", NULL },
     { "verify-only", 0, 0, G_OPTION_ARG_NONE, &self->verify_only, "Read and verify every byte, write nothing", NULL },
     { "tablespace", 0, 0, G_OPTION_ARG_STRING_ARRAY, &self->tablespaces, "Put a tablespace elsewhere; may be repeated", "OLD=NEW" },

@@ -28,6 +28,7 @@ typedef struct
   gboolean accept_older;
   gboolean no_adopt;
   gboolean recover;
+  gboolean no_read_wal;
   gboolean dry_run;
   gboolean verify_only;
   TeesqlRestoreTarget target;
@@ -35,8 +36,6 @@ typedef struct
   guint64 known;
   TeesqlCliRepository *repository;
   TeesqlRestoreReport *report;
-  gboolean recovered;
-  TeesqlRecoveryReport recovery;
   gboolean adopted; /* the daemon of the state directory goes on from here, in a new lineage */
   gint64 begun_us;
 } TeesqlCliRestore;

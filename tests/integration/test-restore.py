@@ -100,6 +100,7 @@ def latest(world):
     equal([b for b in result["backups"]], [world.full["name"], world.incremental["name"]], "the chain")
     equal(result["outcome"], "recovered", "outcome")
     equal(result["new_timeline"], 2, "the new timeline")
+    assert lsn(world.last.lsn) <= lsn(result["recovered_lsn"]), result
     equal(check(world, "latest", world.last), 2, "the timeline it writes to")
 
 
@@ -237,12 +238,10 @@ def wrong_targets(world):
     equal(code, 2, "exit code of a usage error")
 
 
-@case("a target that recovery does not find fails, and says so")
+@case("a target that recovery does not find fails, says so, and leaves nothing")
 def unreached(world):
-    code, result, stderr = world.restore("unreached", "--recover", "--to-name", "never made", check=False)
-    equal((code, result["reason"], result["outcome"]), (1, "recovery-failed", "not-recovered"), stderr)
+    stderr = refuse(world, "recovery-failed", "--recover", "--to-name", "never made")
     contains(stderr, "recovery ended before configured recovery target was reached")
-    shutil.rmtree(world.target("unreached"))
 
 
 @case("older than what is known: both are said, and it is refused unless it is accepted")
@@ -334,30 +333,55 @@ def middle_segment(world):
     return whole[len(whole) // 2]
 
 
-@case("WAL that is missing in the middle: recovery fails loudly and the cluster never opens early")
-def missing_wal(world):
-    with Without(middle_segment(world)) as hole:
-        for content in (None, hole.content[:-1], hole.content[:100] + b"\x00" + hole.content[101:]):
+def damages(hole):
+    """Of one WAL object: gone, cut by a byte, one bit of it changed, and cut to what can hold no WAL."""
+    flipped = bytearray(hole.content)
+    flipped[len(flipped) // 2] ^= 1
+    return {None: "wal-missing", hole.content[:-1]: "seal-", bytes(flipped): "seal-", hole.content[:150]: "wal-size"}
+
+
+@case("WAL that is missing or damaged in the middle: nothing is put in the final place, whoever would run the recovery")
+def damaged_wal(world):
+    path = middle_segment(world)
+    with Without(path) as hole:
+        for content, reason in damages(hole).items():
             if content is not None:
                 hole.put(content)
-            code, result, stderr = world.restore("hole", "--recover", "--backup", world.full["id"], check=False)
-            equal(code, 1, stderr)
-            assert result["reason"] == "wal-missing" or result["reason"].startswith("seal-"), result
-            path = world.target("hole")
-            if os.path.exists(path):
-                assert os.path.exists(os.path.join(path, "recovery.signal")), "recovery ended"
-                control = world.postgres.as_user([world.program("pg_controldata"), path]).stdout
-                contains(control, "Latest checkpoint's TimeLineID:       1")
-                shutil.rmtree(path)
+            for arguments in (("--recover",), (), ("--verify-only",)):
+                name = None if arguments == ("--verify-only",) else "hole"
+                code, result, stderr = world.restore(name, "--backup", world.full["id"], *arguments, check=False)
+                equal(code, 1, stderr)
+                assert result["reason"].startswith(reason), (arguments, result)
+                contains(stderr, os.path.basename(path)[:24])
+                assert not os.path.exists(world.target("hole")), "the final folder is there"
+                equal(world.leftovers(), [], "left over")
     code, _, stderr = world.restore(None, "--verify-only", check=False)
     equal(code, 0, stderr)
 
 
-@case("--verify-only finds the segment that is missing")
-def verify_missing(world):
+@case("missing WAL is named by --dry-run too, and damage is left to the server with --no-read-wal")
+def looked_at(world):
+    path = middle_segment(world)
+    with Without(path) as hole:
+        stderr = refuse(world, "wal-missing", "--backup", world.full["id"], "--dry-run")
+        contains(stderr, os.path.basename(path)[:24])
+        refuse(world, "wal-missing", "--backup", world.full["id"], "--no-read-wal")
+        hole.put(hole.content[:-1])
+        world.restore("unread", "--backup", world.full["id"], "--no-read-wal")
+        shutil.rmtree(world.target("unread"))
+
+
+@case("missing WAL behind the target is none of its business: an LSN before it, and a time where recovery is run")
+def missing_behind(world):
     with Without(middle_segment(world)):
-        code, result, _ = world.restore(None, "--verify-only", "--backup", world.full["id"], check=False)
-        equal((code, result["reason"]), (1, "wal-missing"), "verify")
+        world.restore("before", "--recover", "--to-lsn", world.first.lsn)
+        check(world, "before", world.first)
+        backup = ("--backup", world.full["id"])
+        stderr = refuse(world, "wal-missing", *backup, "--to-name", "before the accident")
+        contains(stderr, "--recover")
+        world.restore("named", "--recover", *backup, "--to-name", "before the accident")
+        check(world, "named", world.first)
+        refuse(world, "wal-missing", "--recover", *backup, "--to-name", "never made")
 
 
 @case("WAL that is missing behind the newest record is refused by what this node remembers")
@@ -377,6 +401,20 @@ def missing_end(world):
 def start_restore(world, name, *arguments):
     return subprocess.Popen([TEESQL, "--config", world.daemon_config, "--quiet", "restore", "--no-adopt", "--bin-directory", world.postgres.bindir,
                              "--target-directory", world.target(name), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def servers(world):
+    """Postmasters on a folder that is no final one."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if len(words) > 2 and words[0].endswith(b"/postgres") and words[1] == b"-D" and words[2].startswith(os.path.join(world.site, ".teesql-restore-").encode()):
+            found.append(int(pid))
+    return found
 
 
 def is_complete(world, name):
@@ -406,6 +444,41 @@ def killed(world):
     comment(f"{cut} of {ROUNDS} were cut, {len(world.leftovers())} left a folder, one takes {whole:.2f} s")
     world.restore("after", "--recover")
     equal(world.leftovers(), [], "left over")
+    check(world, "after", world.last)
+
+
+@case("SIGKILL while recovery runs: nothing is in the final place, no server goes on, and the next restore cleans up")
+def killed_recovering(world):
+    new = world.target("moved")
+    arguments = ("--recover", "--tablespace", f"{world.space}={new}")
+    before = time.monotonic()
+    equal(start_restore(world, "timed", *arguments).wait(120), 0, "the timed one")
+    whole = time.monotonic() - before
+    cut = running = 0
+    for _ in range(ROUNDS):
+        shutil.rmtree(world.target("timed"), ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+        child = start_restore(world, "timed", *arguments)
+        wait_for(lambda: servers(world) or child.poll() is not None, "the server of the recovery", every=0.001)
+        try:
+            child.wait(random.uniform(0, whole * 0.4))
+        except subprocess.TimeoutExpired:
+            running += bool(servers(world))
+            child.send_signal(signal.SIGKILL)
+            child.wait(30)
+        wait_for(lambda: not servers(world), "the end of the server", every=0.01)
+        if os.path.exists(world.target("timed")):
+            control = world.postgres.as_user([world.program("pg_controldata"), world.target("timed")]).stdout
+            contains(control, "shut down")
+            assert not os.path.exists(os.path.join(world.target("timed"), "recovery.signal"))
+            assert os.path.isdir(new)
+        else:
+            cut += 1
+    comment(f"{cut} of {ROUNDS} were cut, {running} of them in the recovery, one takes {whole:.2f} s")
+    shutil.rmtree(world.target("timed"), ignore_errors=True)
+    world.restore("after", "--recover")
+    equal(world.leftovers(), [], "left over")
+    shutil.rmtree(new, ignore_errors=True)
     check(world, "after", world.last)
 
 

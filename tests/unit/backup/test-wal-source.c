@@ -1,5 +1,6 @@
 #include "backup/teesql-wal-source.h"
 
+#include "backup/teesql-recovery-end.h"
 #include "backup/teesql-wal-fetch.h"
 #include "backup/teesql-wal-source-private.h"
 #include "base/teesql-domains.h"
@@ -390,6 +391,65 @@ test_socket (void)
   place_end (&place);
 }
 
+/* ---- the end of a recovery ---- */
+
+static void
+test_record_end (void)
+{
+  const guint64 page = 8192;
+
+  g_assert_cmphex (teesql_recovery_record_start (SEGMENT, SEGMENT), ==, SEGMENT + 40);
+  g_assert_cmphex (teesql_recovery_record_start (SEGMENT + page, SEGMENT), ==, SEGMENT + page + 24);
+  g_assert_cmphex (teesql_recovery_record_start (SEGMENT + 48, SEGMENT), ==, SEGMENT + 48);
+  g_assert_cmphex (teesql_recovery_record_end (SEGMENT + 48, 100, SEGMENT), ==, SEGMENT + 148);
+  g_assert_cmphex (teesql_recovery_record_end (SEGMENT + page - 8, 8, SEGMENT), ==, SEGMENT + page);
+  g_assert_cmphex (teesql_recovery_record_end (SEGMENT + page - 8, 9, SEGMENT), ==, SEGMENT + page + 24 + 1);
+  g_assert_cmphex (teesql_recovery_record_end (2 * SEGMENT - 8, 9, SEGMENT), ==, 2 * SEGMENT + 40 + 1);
+  g_assert_cmphex (teesql_recovery_record_end (SEGMENT + 40, 8152 + 8168 + 1, SEGMENT), ==, SEGMENT + 2 * page + 24 + 1);
+}
+
+/* A segment of zeros that has a record of @length bytes at @offset, as far as its length. */
+static void
+archive_record (Place *self, guint64 start, guint32 offset, guint32 length)
+{
+  g_autofree char *name = name_of (self, 1, start, 0, SEGMENT);
+  TeesqlObjectId id = { .name = name, .system_identifier = IDENTITY, .timeline = 1 };
+  guint8 *data = g_malloc0 (SEGMENT);
+  g_autoptr (GBytes) bytes = g_bytes_new_take (data, SEGMENT);
+
+  for (guint i = 0; i < 4; i++)
+    data[offset + i] = (guint8) (length >> (8 * i));
+  g_assert_true (teesql_repository_put (self->world.repository, &id, bytes, TEESQL_REPOSITORY_COMPRESS, 3, NULL, NULL, NULL, NULL));
+  g_assert_true (teesql_catalog_note_wal (self->catalog, 1, start, start + SEGMENT, NULL));
+}
+
+static void
+expect_recovered (Place *self, guint64 end, guint64 offered, const char *reason)
+{
+  g_autoptr (TeesqlWalSource) source = teesql_wal_source_new (self->catalog);
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (teesql_recovery_end_check (source, 1, SEGMENT, end, offered, NULL, &error) == (reason == NULL));
+  g_assert_cmpstr (error != NULL ? teesql_error_get_reason (error) : NULL, ==, reason);
+}
+
+static void
+test_recovery_short (void)
+{
+  Place place;
+
+  place_begin (&place);
+  archive_record (&place, SEGMENT, 8192 + 24, 500);
+  expect_recovered (&place, SEGMENT + 8192, 2 * SEGMENT, "recovery-short");
+  expect_recovered (&place, SEGMENT + 8192, SEGMENT + 8192 + 24 + 500, "recovery-short");
+  expect_recovered (&place, SEGMENT + 8192, SEGMENT + 8192 + 24 + 499, NULL); /* a part of it was archived */
+  expect_recovered (&place, SEGMENT + 8192, SEGMENT + 8192 + 24, NULL);
+  expect_recovered (&place, SEGMENT + 16384, 2 * SEGMENT, NULL); /* nothing but zeros */
+  expect_recovered (&place, 2 * SEGMENT, 2 * SEGMENT, NULL);
+  expect_recovered (&place, 2 * SEGMENT, 3 * SEGMENT, "wal-not-archived"); /* was offered, and is not there */
+  place_end (&place);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -403,6 +463,8 @@ main (int argc, char **argv)
   g_test_add_func ("/wal-source/a promotion that no record knows of is followed", test_timelines);
   g_test_add_func ("/wal-source/the history of a known timeline must be there", test_lost_history);
   g_test_add_func ("/wal-source/a child sees its parent as it left it", test_lineages);
+  g_test_add_func ("/recovery-end/a record goes over the headers of pages and segments", test_record_end);
+  g_test_add_func ("/recovery-end/a whole record behind the end of recovery is no end", test_recovery_short);
   g_test_add_func ("/wal-source/teesql-wal-fetch says by its status what PostgreSQL must do", test_socket);
   return g_test_run ();
 }
