@@ -12,6 +12,7 @@ typedef struct
   TeesqlCatalogRecord *record; /* NULL while the catalog is not open */
   TeesqlHead head;
   TeesqlWalFacts wal;
+  gboolean has_wal;
   GError *problem;
   GError *backup_problem;
   GError *settings_problem;
@@ -74,6 +75,7 @@ take_snapshot (TeesqlBackupRunner *self, Snapshot *out)
     {
       teesql_wal_archiver_get_facts (self->archiver, &out->wal);
       count_wal (self, &out->wal);
+      out->has_wal = TRUE;
     }
   if (self->store != NULL)
     out->store_problem = teesql_store_get_last_problem (self->store);
@@ -172,7 +174,10 @@ judge (const TeesqlBackupRunner *self, const Snapshot *snapshot)
     verdict =
         teesql_error_new (TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-waiting", 0, "WAL is not stored: %s", snapshot->wal.problem);
   else if (snapshot->backup_problem != NULL)
-    verdict = g_error_copy (snapshot->backup_problem);
+    {
+      verdict = g_error_copy (snapshot->backup_problem);
+      g_prefix_error (&verdict, "the last backup failed: ");
+    }
   else if (snapshot->settings_problem != NULL)
     verdict = g_error_copy (snapshot->settings_problem);
   if (verdict != NULL)
@@ -192,6 +197,7 @@ teesql_backup_runner_publish (TeesqlBackupRunner *self)
   facts.state = name_state (&snapshot);
   facts.running = snapshot.running;
   facts.problem = choose_problem (&snapshot);
+  facts.wal_known = snapshot.has_wal;
   facts.wal_lag_bytes = snapshot.wal.lag_bytes;
   facts.wal_lag_ms = snapshot.wal.lag_ms;
   facts.gaps = snapshot.wal.gaps;

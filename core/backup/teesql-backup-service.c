@@ -242,6 +242,8 @@ teesql_backup_service_stop (TeesqlBackupService *self)
 static TeesqlBackupRunner *
 find_runner (TeesqlBackupService *self, const char *storage, GError **error)
 {
+  g_autofree char *names = NULL;
+
   if (self->runners->len == 0)
     {
       teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "backup-starting",
@@ -253,10 +255,13 @@ find_runner (TeesqlBackupService *self, const char *storage, GError **error)
   for (guint i = 0; storage != NULL && i < self->runners->len; i++)
     if (g_str_equal (teesql_backup_runner_get_storage (self->runners->pdata[i]), storage))
       return self->runners->pdata[i];
+  names = g_strjoinv (", ", (char **) teesql_config_get_list (self->config, "backup", "storages"));
   if (storage == NULL)
-    teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_CONFIG, "storage-ambiguous", "there are several storages\nhint: --storage NAME");
+    teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_CONFIG, "storage-ambiguous",
+                 "there are several storages\nhint: --storage NAME, one of %s", names);
   else
-    teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_NOT_FOUND, "storage-unknown", "[backup] storages does not name “%s”", storage);
+    teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_NOT_FOUND, "storage-unknown",
+                 "[backup] storages does not name “%s”\nhint: it names %s", storage, names);
   return NULL;
 }
 

@@ -128,10 +128,28 @@ describe_away (GError *problem, const char *path)
   return error;
 }
 
+/* The forwarder's file is the one that is mostly at hand. */
+static GError *
+describe_unread (const TeesqlCliGlobals *globals, GError *problem)
+{
+  g_autoptr (TeesqlConfig) client =
+      globals->config_path != NULL ? teesql_config_load (TEESQL_CONFIG_CLIENT, globals->config_path, NULL) : NULL;
+  GError *error = NULL;
+
+  if (client == NULL)
+    return problem;
+  error = teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "config-kind", 0,
+                            "%s is the forwarder's configuration, and this asks the daemon\nhint: --config with teesqld.conf",
+                            globals->config_path);
+  g_error_free (problem);
+  return error;
+}
+
 static GSocketConnection *
 dial (const TeesqlCliGlobals *globals, GError **error)
 {
-  g_autoptr (TeesqlConfig) config = teesql_config_load (TEESQL_CONFIG_DAEMON, globals->config_path, error);
+  g_autoptr (GError) unread = NULL;
+  g_autoptr (TeesqlConfig) config = teesql_config_load (TEESQL_CONFIG_DAEMON, globals->config_path, &unread);
   g_autoptr (GSocketClient) client = g_socket_client_new ();
   g_autoptr (GSocketAddress) address = NULL;
   g_autofree char *path = NULL;
@@ -139,7 +157,10 @@ dial (const TeesqlCliGlobals *globals, GError **error)
   GSocketConnection *connection = NULL;
 
   if (config == NULL)
-    return NULL;
+    {
+      g_propagate_error (error, describe_unread (globals, g_steal_pointer (&unread)));
+      return NULL;
+    }
   path = g_build_filename (teesql_config_get_string (config, "teesql", "runtime-directory"), TEESQL_CONTROL_SOCKET, NULL);
   address = g_unix_socket_address_new (path);
   connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &problem);

@@ -14,6 +14,8 @@
 
 #define CALL_TIMEOUT_MS   (60 * 1000)
 #define RETRY_DEADLINE_MS (2 * 60 * 1000)
+#define PROBE_DEADLINE_MS (10 * 1000)
+#define PROBE_NAME        "teesql-check-probe"
 #define PROGRESS_EVERY_US ((gint64) 100 * 1000)
 
 /* ---- the configuration: only one group is needed ---- */
@@ -207,12 +209,29 @@ done_cb (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+/* Whether there is anybody to hold to a contract: without, every check would wait for its own deadline. */
+static gboolean
+is_there (Run *self)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (TeesqlObjectInfo) info = NULL;
+
+  teesql_store_set_retry_deadline (self->store, PROBE_DEADLINE_MS);
+  info = teesql_store_stat (self->store, PROBE_NAME, self->cancellable, &error);
+  teesql_store_set_retry_deadline (self->store, RETRY_DEADLINE_MS);
+  if (info != NULL || (!g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE) &&
+                       !g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_PERMISSION)))
+    return TRUE; /* whatever else is wrong with its answer, the checks say so */
+  g_propagate_error (&self->error, g_steal_pointer (&error));
+  return FALSE;
+}
+
 static gpointer
 run_thread (gpointer data)
 {
   Run *self = data;
 
-  self->ran = teesql_storage_check_run (self->store, &self->options, self->cancellable, &self->passed, &self->error);
+  self->ran = is_there (self) && teesql_storage_check_run (self->store, &self->options, self->cancellable, &self->passed, &self->error);
   g_idle_add (done_cb, self);
   return NULL;
 }

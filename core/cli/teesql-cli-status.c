@@ -1,16 +1,31 @@
 #include "cli/teesql-cli-daemon.h"
 
+#define COMPONENT_INDENT 23
+#define FACT_INDENT      14
+#define NOTICE_INDENT    2
+
 static const char *
 text_of (JsonObject *object, const char *name)
 {
   return json_object_get_string_member_with_default (object, name, NULL);
 }
 
+/* A message may have a hint on a line of its own. */
+static char *
+indent (const char *text, guint width)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
+  g_autofree char *margin = g_strdup_printf ("\n%*s", (int) width, "");
+
+  return g_strjoinv (margin, lines);
+}
+
 static void
 print_component (JsonObject *components, const char *name, JsonNode *node, gpointer data)
 {
   JsonObject *component = json_node_get_object (node);
-  const char *message = text_of (component, "message");
+  const char *text = text_of (component, "message");
+  g_autofree char *message = text != NULL ? indent (text, COMPONENT_INDENT) : NULL;
 
   if (message != NULL)
     g_print ("%-12s %-9s %s\n", name, text_of (component, "health"), message);
@@ -55,21 +70,45 @@ print_backups (JsonObject *facts)
 }
 
 static void
+print_wal (JsonObject *facts)
+{
+  gint64 waiting = number_of (facts, "wal_lag_bytes");
+  g_autofree char *lag = teesql_cli_dup_size ((guint64) waiting);
+
+  if (json_object_get_null_member (facts, "wal_lag_bytes"))
+    g_print ("  WAL         is not being stored\n");
+  else if (waiting == 0)
+    g_print ("  WAL         all of it is stored\n");
+  else
+    g_print ("  WAL         %s not stored yet, the oldest for %.1f s\n", lag, (double) number_of (facts, "wal_lag_ms") / 1000);
+}
+
+static void
 print_repository (JsonObject *backups, const char *name, JsonNode *node, gpointer data)
 {
   JsonObject *facts = json_node_get_object (node);
   gint64 gaps = number_of (facts, "gaps");
-  g_autofree char *lag = teesql_cli_dup_size ((guint64) number_of (facts, "wal_lag_bytes"));
+  const char *text = text_of (facts, "problem");
+  g_autofree char *problem = text != NULL ? indent (text, FACT_INDENT) : NULL;
 
   g_print ("\nstorage %s: %s\n", name, text_of (facts, "state"));
   print_backups (facts);
-  g_print ("  WAL         %s not stored yet, since %.1f s\n", lag, (double) number_of (facts, "wal_lag_ms") / 1000);
+  print_wal (facts);
   if (gaps > 0)
     g_print ("  gaps        %" G_GINT64_FORMAT " in its WAL since teesqld started: `teesql backup list`\n", gaps);
   if (text_of (facts, "running") != NULL)
     g_print ("  running     %s\n", text_of (facts, "running"));
-  if (text_of (facts, "problem") != NULL)
-    g_print ("  problem     %s\n", text_of (facts, "problem"));
+  if (problem != NULL)
+    g_print ("  problem     %s\n", problem);
+}
+
+static void
+print_notice (JsonObject *notice)
+{
+  const char *key = json_object_get_string_member_with_default (notice, "key", "");
+  g_autofree char *message = indent (json_object_get_string_member_with_default (notice, "message", ""), NOTICE_INDENT);
+
+  g_print ("notice %s%s%s: %s\n", text_of (notice, "reason"), key[0] != '\0' ? " " : "", key, message);
 }
 
 static void
@@ -84,10 +123,7 @@ print_status (JsonObject *status)
   if (json_array_get_length (notices) + json_array_get_length (taints) > 0)
     g_print ("\n");
   for (guint i = 0; i < json_array_get_length (notices); i++)
-    {
-      JsonObject *notice = json_array_get_object_element (notices, i);
-      g_print ("notice %s: %s\n", text_of (notice, "reason"), text_of (notice, "message"));
-    }
+    print_notice (json_array_get_object_element (notices, i));
   for (guint i = 0; i < json_array_get_length (taints); i++)
     g_print ("taint: %s\n", json_array_get_string_element (taints, i));
 }

@@ -410,8 +410,8 @@ render_repository (JsonBuilder *builder, const TeesqlBackupFacts *facts)
   add_number (builder, "last_backup", facts->last_backup_unix, facts->last_backup_unix != 0);
   add_number (builder, "last_full", facts->last_full_unix, facts->last_full_unix != 0);
   add_number (builder, "oldest_restorable", facts->oldest_restorable_unix, facts->oldest_restorable_unix != 0);
-  add_number (builder, "wal_lag_bytes", (gint64) facts->wal_lag_bytes, TRUE);
-  add_number (builder, "wal_lag_ms", (gint64) facts->wal_lag_ms, TRUE);
+  add_number (builder, "wal_lag_bytes", (gint64) facts->wal_lag_bytes, facts->wal_known);
+  add_number (builder, "wal_lag_ms", (gint64) facts->wal_lag_ms, facts->wal_known);
   add_number (builder, "timeline", facts->timeline, facts->timeline != 0);
   add_number (builder, "durable_lsn", (gint64) facts->durable_lsn, facts->durable_lsn != 0);
   add_number (builder, "gaps", facts->gaps, TRUE);

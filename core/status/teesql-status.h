@@ -64,6 +64,7 @@ typedef enum { TEESQL_GAUGE_SESSIONS, TEESQL_GAUGE_PENDING, TEESQL_GAUGE_BUFFER_
  * TeesqlBackupFacts:
  * @last_backup_unix: when the newest base backup finished; 0: none
  * @oldest_restorable_unix: earliest moment that can be restored: the end of the oldest backup that WAL reaches from; 0: none
+ * @wal_known: whether WAL is being archived, so that the lag says something
  * @wal_lag_ms: age of the oldest WAL that is not durable yet
  * @head_sequence: of the newest catalog record
  * @state: `starting`, `streaming`, `waiting`, `refused`, `stopped`
@@ -76,6 +77,7 @@ typedef struct {
   gint64 last_backup_unix;
   gint64 last_full_unix;
   gint64 oldest_restorable_unix;
+  gboolean wal_known;
   guint64 wal_lag_bytes;
   guint64 wal_lag_ms;
   guint64 durable_lsn;

@@ -229,11 +229,30 @@ def strangers(site):
     site.ask("backup", "expire")
     tap.contains(notices(site, "foreign-clusters")[0]["message"], "5b" * 32)
     tap.contains(notices(site, "unknown-lineage")[0]["message"], "000000ff-0123456789abcdef")
-    tap.contains(site.text("status"), "hint: right where they share it on purpose")
+    shown = site.text("status")
+    tap.contains(shown, f"notice foreign-clusters {site.stores[0].name}: storage")
+    tap.contains(shown, "\n  hint: right where they share it on purpose")
     shutil.rmtree(other)
     os.remove(sibling)
     site.ask("backup", "expire")
     tap.equal((notices(site, "foreign-clusters"), notices(site, "unknown-lineage")), ([], []))
+
+
+@tap.case("what is asked for wrongly is answered with what would be right")
+def wrong(site):
+    for arguments, status, words in (
+            (["backup", "now", "--storage", "oslo"], 1, f"hint: it names {site.stores[0].name}"),
+            (["backup", "show", "2099"], 1, "hint: teesql backup list"),
+            (["backup", "show"], 2, "one name is expected"),
+            (["backup", "accept"], 1, "leaves no question"),
+            (["backup", "nonsense"], 2, "hint: teesql backup --help"),
+            (["backup", "verify", "everything"], 2, "everything is not expected")):
+        result = site.teesql(*arguments, check=False)
+        tap.equal((result.returncode, result.stdout), (status, ""), arguments)
+        tap.contains(result.stderr, words)
+    result = run([TEESQL, "--config", site.world.write("teesql.conf", "[connect]\nserver = db.example.org:5433\n"), "status"], check=False)
+    tap.equal(result.returncode, 2)
+    tap.contains(result.stderr, "hint: --config with teesqld.conf")
 
 
 # --- what happens to it
@@ -331,6 +350,8 @@ def rolled_back(site):
     site.start_daemon()
     site.wait_facts(lambda f: f["state"] == "refused", "the repository to be refused")
     tap.equal(site.world.http("/health")[1]["reason"], "repository-behind")
+    tap.equal((site.facts()["wal_lag_bytes"], site.facts()["wal_lag_ms"]), (None, None))
+    tap.contains(site.text("status"), "\n  WAL         is not being stored\n")
     result = site.teesql("backup", "now", check=False)
     tap.equal(result.returncode, 1, result.stderr)
     tap.contains(result.stderr, "was rolled back")

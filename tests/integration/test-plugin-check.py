@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import schema, tap  # noqa: E402
-from harness.processes import PLUGINS, TEESQL, folder, run  # noqa: E402
+from harness.processes import PLUGINS, TEESQL, folder, free_port, run  # noqa: E402
 from harness.tap import case, contains, equal  # noqa: E402
 
 EXAMPLES = os.path.join(os.path.dirname(PLUGINS), "tests", "plugin", "example")
@@ -54,6 +54,20 @@ def example(directory):
     result = check("--storage", "example", "--quick", plugins=EXAMPLES)
     contains(result.stdout, "passed  if-absent-race")
     contains(result.stdout, " 0 failed, 0 skipped")
+
+
+@case("where nobody answers it says so, and does not hold nobody to a contract")
+def nobody(directory):
+    config = os.path.join(directory, "away.conf")
+    with open(config, "w", encoding="utf-8") as f:
+        f.write(f"[storage:away]\nplugin = s3\nendpoint = http://127.0.0.1:{free_port()}\nbucket = orders\npath-style = true\n"
+                "access-key-id = env:TEESQL_TEST_KEY\nsecret-access-key = env:TEESQL_TEST_KEY\n")
+    result = subprocess.run([TEESQL, "--plugin-path", PLUGINS, "--config", config, "plugin", "check", "--storage", "away", "--json"], check=False,
+                            env={**os.environ, "TEESQL_TEST_KEY": "key"}, capture_output=True, text=True, timeout=60)
+    equal(result.returncode, 3, result.stdout + result.stderr)
+    found = schema.check_text(result.stdout, "plugin-check")
+    equal((found["passed"], found["checks"]), (False, []))
+    contains(found["message"], "hint: ")
 
 
 @case("chosen checks run alone, and clean up behind themselves")
