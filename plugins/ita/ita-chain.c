@@ -10,6 +10,8 @@
 
 #define CHAIN_MAX       10
 #define CERTIFICATE_MAX ((gsize) 8192)
+#define BITS_MAX        8192u
+#define EXPONENT_MAX    4u
 
 #define fail_chain(error, ...) ita_reject (error, "key-chain", __VA_ARGS__)
 
@@ -31,6 +33,26 @@ chain_clear (Chain *self)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Chain, chain_clear)
+
+/* Checking a signature costs what the key asks for: modulus and exponent of 30,000 bits would be minutes. */
+static gboolean
+check_cost (gnutls_x509_crt_t certificate, GError **error)
+{
+  gnutls_datum_t modulus = { NULL, 0 };
+  gnutls_datum_t exponent = { NULL, 0 };
+  unsigned int bits = 0;
+  const int algorithm = gnutls_x509_crt_get_pk_algorithm (certificate, &bits);
+  guint size = 0;
+
+  if (algorithm == GNUTLS_PK_RSA && gnutls_x509_crt_get_pk_rsa_raw (certificate, &modulus, &exponent) >= 0)
+    {
+      size = exponent.size;
+      gnutls_free (modulus.data);
+      gnutls_free (exponent.data);
+    }
+  return (bits <= BITS_MAX && size <= EXPONENT_MAX) ||
+         fail_chain (error, "key set: a certificate of x5c has a key of %u bits with an exponent of %u bytes", bits, size);
+}
 
 static gboolean
 add_certificate (Chain *self, DcapJsonNode node, GError **error)
@@ -54,7 +76,7 @@ add_certificate (Chain *self, DcapJsonNode node, GError **error)
     }
   self->certificates[self->n] = certificate;
   self->der[self->n++] = g_steal_pointer (&der);
-  return TRUE;
+  return check_cost (certificate, error);
 }
 
 static gboolean

@@ -121,6 +121,8 @@ check_layout (View *self, GError **error)
 
   if (version == NULL)
     return FALSE;
+  if (!ita_json_is_plain (version))
+    return ita_refuse (error, "token-ver", "token: its version is none");
   self->tdx = self->top;
   if (g_str_has_prefix (version, "1."))
     return !nested || ita_refuse (error, "token-layout", "token: version %.16s with an object tdx", version);

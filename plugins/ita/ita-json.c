@@ -120,6 +120,15 @@ ita_json_has (DcapJsonNode object, const char *name)
 }
 
 gboolean
+ita_json_is_plain (const char *text)
+{
+  for (; *text != '\0'; text++)
+    if (!g_ascii_isgraph (*text))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
 ita_json_same (DcapJsonNode a, DcapJsonNode b)
 {
   gsize a_size = 0;

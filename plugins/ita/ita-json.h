@@ -19,6 +19,8 @@ gboolean ita_json_get_boolean (DcapJsonNode object, const char *name, gboolean *
 gboolean ita_json_get_bytes (DcapJsonNode object, const char *name, guint8 *out, gsize size, GError **error) TEESQL_MUST_USE;
 /* there, and not null */
 gboolean ita_json_has (DcapJsonNode object, const char *name);
+/* Names that end up in messages: ASCII without blanks, so that none can move a cursor, break a line or be cut within a character. */
+gboolean ita_json_is_plain (const char *text);
 /* the exact bytes of two values are the same */
 gboolean ita_json_same (DcapJsonNode a, DcapJsonNode b);
 

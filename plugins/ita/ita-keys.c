@@ -84,7 +84,7 @@ key_parse (DcapJsonNode node, GError **error)
   self->kid = get_text (node, "kid", KID_MAX);
   self->modulus = get_number (node, "n");
   self->exponent = get_number (node, "e");
-  if (self->kid == NULL || self->kid[0] == '\0' || self->modulus == NULL || self->exponent == NULL)
+  if (self->kid == NULL || self->kid[0] == '\0' || !ita_json_is_plain (self->kid) || self->modulus == NULL || self->exponent == NULL)
     {
       ita_reject (error, "key-form", "key set: an RSA key needs kid, n and e");
       return NULL;
@@ -92,9 +92,9 @@ key_parse (DcapJsonNode node, GError **error)
   if (dcap_json_find (node, "alg", &x5c))
     {
       self->alg = get_text (node, "alg", 32);
-      if (self->alg == NULL)
+      if (self->alg == NULL || !ita_json_is_plain (self->alg))
         {
-          ita_reject (error, "key-form", "key set: alg of %.32s… is no text", self->kid);
+          ita_reject (error, "key-form", "key set: alg of %.32s… is no name of an algorithm", self->kid);
           return NULL;
         }
     }

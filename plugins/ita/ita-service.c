@@ -11,6 +11,7 @@
 #define ATTEST_PATH "/appraisal/v2/attest"
 #define ANSWER_MAX  (ITA_TOKEN_MAX + 1024)
 #define RENEW_MS    ((gint64) 60 * 1000)
+#define THROTTLE_MS ((gint64) 5 * 60 * 1000) /* Intel's window; whoever asks for more is not Intel, and may be gone by then */
 
 struct _ItaService
 {
@@ -20,6 +21,7 @@ struct _ItaService
   char *attest_url;
   gint64 throttled_until_ms; /* of the boot clock */
   gint64 renewed_ms;         /* likewise; 0: never */
+  ItaKeys *replaced;         /* (nullable): the set that the last renewal was about */
 };
 
 /* --- key set ------------------------------------------------------------------------------------------------------- */
@@ -98,9 +100,14 @@ ita_service_renew_keys (ItaService *self, ItaKeys *old)
 {
   const gint64 now_ms = teesql_clock_boot_ms ();
 
+  /* another question has seen the same, and has the answer or waits for it */
+  if (old == self->replaced)
+    return TRUE;
   if (self->renewed_ms != 0 && now_ms - self->renewed_ms < RENEW_MS)
     return FALSE;
   self->renewed_ms = now_ms;
+  g_clear_pointer (&self->replaced, ita_keys_unref);
+  self->replaced = ita_keys_ref (old);
   cloud_tokens_forget (self->keys, old);
   return TRUE;
 }
@@ -167,7 +174,7 @@ attested_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   if (g_error_matches (error, TEESQL_VERIFIER_ERROR, TEESQL_ERROR_THROTTLED))
-    self->throttled_until_ms = teesql_clock_boot_ms () + teesql_error_get_retry_after_ms (error);
+    self->throttled_until_ms = teesql_clock_boot_ms () + MIN ((gint64) teesql_error_get_retry_after_ms (error), THROTTLE_MS);
   g_task_return_error (task, error);
 }
 
@@ -232,6 +239,7 @@ void
 ita_service_free (ItaService *self)
 {
   cloud_tokens_unref (self->keys);
+  g_clear_pointer (&self->replaced, ita_keys_unref);
   g_object_unref (self->session);
   g_free (self->attest_url);
   g_free (self);

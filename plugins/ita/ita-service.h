@@ -19,7 +19,8 @@ void ita_service_free (ItaService *self);
  *
  * one attempt; while the authority's rate limit lasts none is made, and the answer is `ita-throttled` at once
  */
-void ita_service_attest_async (ItaService *self, GBytes *quote, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
+void ita_service_attest_async (ItaService *self, GBytes *quote, GCancellable *cancellable, GAsyncReadyCallback callback,
+                               gpointer user_data);
 /* Returns: (transfer full): the answer's body */
 GBytes *ita_service_attest_finish (ItaService *self, GAsyncResult *result, GError **error) TEESQL_MUST_USE;
 /* the kept key set, else a fetched one; calls that meet share one fetch */
@@ -29,7 +30,8 @@ ItaKeys *ita_service_get_keys_finish (ItaService *self, GAsyncResult *result, GE
  * ita_service_renew_keys:
  * @old: the set that lacks a key
  *
- * the authority may have changed its keys since. At most once a minute, so that no token makes us ask as often as it likes.
+ * the authority may have changed its keys since. At most once a minute, so that no token makes us ask as often as it likes; questions that
+ * meet with the same @old share one look.
  *
  * Returns: %FALSE when it is too early to look again
  */

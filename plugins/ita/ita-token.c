@@ -122,8 +122,8 @@ check_algorithm (ItaToken *self, DcapJsonNode header, const ItaTokenRules *rules
 
   if (!header_text (header, "alg", 32, &alg, error))
     return FALSE;
-  if (alg == NULL)
-    return ita_reject (error, "token-header", "token header: alg is missing");
+  if (alg == NULL || !ita_json_is_plain (alg))
+    return ita_reject (error, "token-header", "token header: alg is %s", alg == NULL ? "missing" : "no name of an algorithm");
   if (g_ascii_strcasecmp (alg, "none") == 0)
     return ita_refuse (error, "token-alg-none", "token header: alg none, so nobody signed it");
   if (g_ascii_strncasecmp (alg, "HS", 2) == 0)
@@ -185,8 +185,9 @@ check_type (DcapJsonNode header, GError **error)
 static gboolean
 read_kid (ItaToken *self, DcapJsonNode header, GError **error)
 {
-  if (!header_text (header, "kid", KID_MAX, &self->kid, NULL) || self->kid == NULL || self->kid[0] == '\0')
-    return ita_refuse (error, "token-kid", "token header: kid is missing, or no text of at most %" G_GSIZE_FORMAT " bytes", KID_MAX);
+  if (!header_text (header, "kid", KID_MAX, &self->kid, NULL) || self->kid == NULL || self->kid[0] == '\0' ||
+      !ita_json_is_plain (self->kid))
+    return ita_refuse (error, "token-kid", "token header: kid is missing, or no name of at most %" G_GSIZE_FORMAT " characters", KID_MAX);
   return TRUE;
 }
 

@@ -19,6 +19,7 @@ enum
 
 static gnutls_x509_privkey_t keys[N_KEYS];
 static gnutls_x509_crt_t certificates[3];
+static const char *const names[] = { "Token Signing", "Authority Signing CA", "Authority Root CA" };
 
 static void
 ok (int code)
@@ -44,7 +45,6 @@ key (guint number)
 static gnutls_x509_crt_t
 certificate (guint number)
 {
-  static const char *const names[] = { "Token Signing", "Authority Signing CA", "Authority Root CA" };
   const guint issuer = MIN (number + 1, 2);
   const guint8 serial = (guint8) (number + 1);
   gnutls_x509_crt_t crt = NULL;
@@ -265,6 +265,58 @@ test_authority_key_set (const char *kid)
   g_autofree char *text = test_authority_key (kid, NULL, "lcr");
 
   return g_strdup_printf ("{\"keys\":[%s]}", text);
+}
+
+/* A number of that size; what number does not matter. */
+static gnutls_datum_t
+number (gsize size)
+{
+  gnutls_datum_t out = { gnutls_malloc (size), (unsigned int) size };
+
+  memset (out.data, 0x5b, size);
+  return out;
+}
+
+static char *
+costly_certificate (gsize modulus, gsize exponent)
+{
+  gnutls_datum_t n = number (modulus);
+  gnutls_datum_t e = number (exponent);
+  gnutls_datum_t der = { NULL, 0 };
+  gnutls_pubkey_t public_key = NULL;
+  gnutls_x509_crt_t crt = NULL;
+  char *text = NULL;
+  const guint8 serial = 9;
+
+  ok (gnutls_pubkey_init (&public_key));
+  ok (gnutls_pubkey_import_rsa_raw (public_key, &n, &e));
+  ok (gnutls_x509_crt_init (&crt));
+  ok (gnutls_x509_crt_set_version (crt, 3));
+  ok (gnutls_x509_crt_set_serial (crt, &serial, 1));
+  ok (gnutls_x509_crt_set_dn_by_oid (crt, GNUTLS_OID_X520_COMMON_NAME, 0, names[1], (unsigned int) strlen (names[1])));
+  ok (gnutls_x509_crt_set_activation_time (crt, 1600000000));
+  ok (gnutls_x509_crt_set_expiration_time (crt, 1900000000));
+  ok (gnutls_x509_crt_set_pubkey (crt, public_key));
+  ok (gnutls_x509_crt_set_basic_constraints (crt, 1, -1));
+  ok (gnutls_x509_crt_sign2 (crt, certificate (2), key (KEY_ROOT), GNUTLS_DIG_SHA256, 0));
+  ok (gnutls_x509_crt_export2 (crt, GNUTLS_X509_FMT_DER, &der));
+  text = g_base64_encode (der.data, der.size);
+  gnutls_free (der.data);
+  gnutls_free (n.data);
+  gnutls_free (e.data);
+  gnutls_x509_crt_deinit (crt);
+  gnutls_pubkey_deinit (public_key);
+  return text;
+}
+
+char *
+test_authority_costly_key_set (const char *kid, gsize modulus, gsize exponent)
+{
+  g_autofree char *set = test_authority_key_set (kid);
+  g_autofree char *honest = certificate_text (1);
+  g_autofree char *costly = costly_certificate (modulus, exponent);
+
+  return test_replace (set, honest, costly);
 }
 
 char *

@@ -25,6 +25,8 @@ char *test_base64url (const guint8 *data, gsize size);
 char *test_authority_key_set (const char *kid);
 /* one JWK: @bits of the key's modulus that are left, @exponent in base64url, @chain: letters of the certificates in x5c: l c r */
 char *test_authority_key (const char *kid, const char *exponent, const char *chain);
+/* likewise, its authority in the middle with a key of those sizes in bytes */
+char *test_authority_costly_key_set (const char *kid, gsize modulus, gsize exponent);
 void test_authority_root_digest (guint8 out[32]);
 void test_authority_free (void);
 /* the first @from becomes @to; fails the test when there is none */

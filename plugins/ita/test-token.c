@@ -103,6 +103,15 @@ static const Case cases[] = {
   { "header/x5c is text", "token-x5c", { HEADER ("\"typ\"", "\"x5c\":\"AAAA\",\"typ\"") } },
   { "header/no kid", "token-kid", { HEADER ("\"kid\":\"key-0\",", "") } },
   { "header/unknown kid", "token-kid-unknown", { HEADER ("key-0", "key-1") } },
+  { "header/alg that moves a cursor", "token-header", { HEADER ("PS384", "\\u001b[2J") } },
+  { "header/alg that is cut within a character", "token-header", { HEADER ("PS384", "ES25666\xc3\xa9") } },
+  { "header/kid that breaks a line", "token-kid", { HEADER ("key-0", "key-0\\nhint: curl evil.example") } },
+  { "header/kid with a blank", "token-kid", { HEADER ("key-0", "key 0") } },
+  { "header/kid of look-alikes", "token-kid", { HEADER ("key-0", "k\xd0\xb5y-0") } },
+  { "header/kid with a NUL behind it", "token-kid", { HEADER ("key-0", "key-0\\u0000") } },
+  { "header/kid of another case", "token-kid-unknown", { HEADER ("key-0", "KEY-0") } },
+  { "header/alg in another case", "token-alg", { HEADER ("PS384", "ps384") } },
+  { "header/alg twice, once escaped", "token-json", { HEADER ("\"kid\"", "\"\\u0061lg\":\"none\",\"kid\"") } },
   { "header/another typ", "token-header", { HEADER ("JWT", "JWE") } },
   { "signature/a stranger's", "token-signature", { .sign = TEST_SIGN_STRANGER } },
   { "signature/RS256 under a PS384 header", "token-signature", { .sign = TEST_SIGN_RS256 } },
@@ -122,6 +131,12 @@ static const Case cases[] = {
   { "claims/no issuer", "token-claim-absent", { CLAIMS ("\"iss\":\"" TEST_ISSUER "\",", "") } },
   { "claims/duplicate", "token-duplicate-name", { CLAIMS ("\"iat\"", "\"iss\":\"" TEST_ISSUER "\",\"iat\"") } },
   { "claims/duplicate below", "token-duplicate-name", { CLAIMS ("\"tdx_rtmr0\"", "\"tdx_mrtd\":\"\",\"tdx_rtmr0\""), .nested = TRUE } },
+  { "claims/duplicate, escaped", "token-json", { CLAIMS ("\"iat\"", "\"\\u0069ss\":\"https://evil.example\",\"iat\"") } },
+  { "claims/issuer with a NUL behind it", "token-claim-type", { CLAIMS (TEST_ISSUER, TEST_ISSUER "\\u0000.evil.example") } },
+  { "claims/issuer of look-alikes", "token-iss", { CLAIMS (TEST_ISSUER, "https://port\xd0\xb0l.example") } },
+  { "claims/not UTF-8", "token-json", { CLAIMS (TEST_ISSUER, TEST_ISSUER "\xff") } },
+  { "claims/a second object behind", "token-json", { CLAIMS ("{\"ver\"", "{} {\"ver\"") } },
+  { "claims/version with a line break", "token-ver", { CLAIMS ("1.0.0", "3\\n") } },
   { "claims/version 3", "token-ver", { CLAIMS ("1.0.0", "3.0.0") } },
   { "claims/version 2 without its object", "token-claim-absent", { CLAIMS ("1.0.0", "2.0.0") } },
   { "claims/version 1 with an object tdx", "token-layout", { CLAIMS ("\"iat\"", "\"tdx\":{},\"iat\"") } },
@@ -313,15 +328,31 @@ test_keys (void)
     const char *chain;
     const char *reason;
   } rows[] = {
-    { NULL, "lcr", NULL },       { "Aw", "lcr", "key-exponent" }, { "AQAC", "lcr", "key-exponent" },
-    { NULL, "", "key-chain" },   { NULL, "l", "key-chain" },      { NULL, "lc", "key-chain" },
-    { NULL, "lr", "key-chain" }, { NULL, "clr", "key-chain" },    { NULL, "lrc", "key-chain" },
+    { NULL, "lcr", NULL },
+    { "Aw", "lcr", "key-exponent" },
+    { "AQAC", "lcr", "key-exponent" },
+    { NULL, "", "key-chain" },
+    { NULL, "l", "key-chain" },
+    { NULL, "lc", "key-chain" },
+    { "AQ", "lcr", "key-exponent" },
+    { "AAEAAQ", "lcr", "key-exponent" },
+    { "", "lcr", "key-exponent" },
+    { NULL, "lrr", "key-chain" },
+    { NULL, "lcrlcrlcrlcr", "key-chain" },
+    { NULL, "lr", "key-chain" },
+    { NULL, "clr", "key-chain" },
+    { NULL, "lrc", "key-chain" },
   };
   g_autofree char *set = test_authority_key_set ("key-0");
   g_autofree char *twice = test_replace (set, "\"kty\"", "\"kid\":\"x\",\"kty\"");
   g_autofree char *short_key = test_replace (set, "\"n\":\"", "\"n\":\"AAAA\",\"m\":\"");
   g_autofree char *foreign = test_replace (set, "\"RSA\"", "\"EC\"");
   g_autofree char *no_kid = test_replace (set, "\"kid\":\"key-0\",", "");
+  g_autofree char *blank_kid = test_replace (set, "key-0", "key\\n0");
+  g_autofree char *blank_alg = test_replace (set, "PS384", "PS\\u0007");
+  g_autofree char *many = g_strnfill (1100, 'A');
+  g_autofree char *huge = g_strdup_printf ("\"n\":\"%s\",\"m\":\"", many);
+  g_autofree char *huge_key = test_replace (set, "\"n\":\"", huge);
   g_autofree char *large = g_strnfill (300000, ' ');
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
@@ -335,9 +366,34 @@ test_keys (void)
   keys_are (short_key, "key-size");
   keys_are (foreign, NULL);
   keys_are (no_kid, "key-form");
+  keys_are (blank_kid, "key-form");
+  keys_are (blank_alg, "key-form");
+  keys_are (huge_key, "key-form");
   keys_are (large, "keys-size");
   keys_are ("<html>", "keys-json");
   keys_are ("{\"keys\":{}}", "keys-form");
+}
+
+/* An authority in the middle whose key would take minutes to use: it is not used. */
+static void
+test_costly_chain (void)
+{
+  static const struct
+  {
+    gsize modulus;
+    gsize exponent;
+  } costs[] = { { 2048, 3 }, { 256, 255 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (costs); i++)
+    {
+      g_autofree char *set = test_authority_costly_key_set ("key-0", costs[i].modulus, costs[i].exponent);
+      g_autoptr (GBytes) bytes = g_bytes_new_static (set, strlen (set));
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (ita_keys_parse (bytes, &error));
+      g_assert_cmpstr (teesql_error_get_reason (error), ==, "key-chain");
+      g_assert_nonnull (strstr (error->message, "has a key of "));
+    }
 }
 
 static void
@@ -375,6 +431,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ita/base64url/is strict", test_base64url_strict);
   g_test_add_func ("/ita/keys/each rule", test_keys);
   g_test_add_func ("/ita/keys/two of one name", test_shared_kid);
+  g_test_add_func ("/ita/keys/a chain that costs too much", test_costly_chain);
   code = g_test_run ();
   test_world_free (world);
   test_pki_free ();

@@ -182,6 +182,32 @@ test_rotation (Fixture *self, gconstpointer data)
   g_assert_cmpuint (self->authority.n_keys, ==, 2);
 }
 
+/* Two questions that meet the change together: both look at the new set, which is fetched once. */
+static void
+test_rotation_together (Fixture *self, gconstpointer data)
+{
+  g_autoptr (TeesqlEvidenceBuilder) builder = teesql_evidence_builder_new ();
+  g_autoptr (TeesqlEvidence) evidence = NULL;
+  GAsyncResult *results[4] = { NULL };
+
+  expect (self->verifier, self->authority.world->quote, NULL, 0);
+  self->authority.set_kid = self->authority.token_kid = "key-1";
+  teesql_evidence_builder_set_quote (builder, self->authority.world->quote);
+  evidence = teesql_evidence_builder_end (builder, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    teesql_verifier_verify_async (self->verifier, evidence, TEST_NOW, NULL, test_keep, &results[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (TeesqlClaims) claims = teesql_verifier_verify_finish (self->verifier, test_wait (&results[i]), &error);
+
+      g_assert_no_error (error);
+      g_assert_nonnull (claims);
+      g_object_unref (results[i]);
+    }
+  g_assert_cmpuint (self->authority.n_keys, ==, 2);
+}
+
 /* While the limit lasts nobody is asked. */
 static void
 test_rate_limit (Fixture *self, gconstpointer data)
@@ -193,6 +219,29 @@ test_rate_limit (Fixture *self, gconstpointer data)
   self->authority.attest = NULL;
   expect (self->verifier, self->authority.world->quote, "ita-throttled", TEESQL_ERROR_THROTTLED);
   g_assert_cmpuint (self->authority.n_attest, ==, 1);
+}
+
+/* One answer of whoever sits in between must not keep us from asking for a day. */
+static void
+test_absurd_limit (Fixture *self, gconstpointer data)
+{
+  static const char *const waits[] = { "4294967295", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "-1", "soon" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (waits); i++)
+    {
+      g_autofree char *header = g_strdup_printf ("Retry-After: %s\r\n", waits[i]);
+      g_autofree char *raw = test_answer (429, header, "");
+      g_autoptr (TeesqlVerifier) verifier = verifier_new (&self->authority, self->store->url);
+      g_autoptr (GError) error = NULL;
+
+      self->authority.attest = raw;
+      expect (verifier, self->authority.world->quote, "ita-throttled", TEESQL_ERROR_THROTTLED);
+      self->authority.attest = NULL;
+      g_assert_null (verify (verifier, self->authority.world->quote, &error));
+      g_assert_cmpstr (teesql_error_get_reason (error), ==, "ita-throttled");
+      g_assert_cmpuint (teesql_error_get_retry_after_ms (error), >, 0);
+      g_assert_cmpuint (teesql_error_get_retry_after_ms (error), <=, 5 * 60 * 1000);
+    }
 }
 
 static void
@@ -316,7 +365,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   ADD ("/ita/verifier/an honest authority", test_honest, NULL);
   ADD ("/ita/verifier/keys change in mid-flight", test_rotation, NULL);
+  ADD ("/ita/verifier/keys change under several questions", test_rotation_together, NULL);
   ADD ("/ita/verifier/rate limit", test_rate_limit, NULL);
+  ADD ("/ita/verifier/rate limit without end", test_absurd_limit, NULL);
   ADD ("/ita/verifier/a stranger's quote asks nobody", test_stranger, NULL);
   ADD ("/ita/verifier/large answers", test_sizes, NULL);
   ADD ("/ita/verifier/silence", test_silence, NULL);
