@@ -25,6 +25,7 @@ typedef struct
   gsize room_size;
   gsize used;
   gboolean reading;
+  gboolean old_tls;
 } Call;
 
 static void
@@ -89,6 +90,12 @@ return_failure (GTask *task, const GError *cause)
   Call *self = g_task_get_task_data (task);
   GError *error = cloud_deadline_judge (self->deadline, self->what);
 
+  if (self->old_tls)
+    {
+      g_clear_error (&error);
+      error = teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE, "store-tls", 0,
+                                "%s: the server speaks no TLS that is younger than 1.1", self->what);
+    }
   if (error == NULL)
     error = cloud_error_from_transport (cause, self->what, self->endpoint_option);
   g_task_return_error (task, error);
@@ -242,6 +249,19 @@ wrote_cb (SoupMessage *message, guint size, gpointer user_data)
     cloud_deadline_extend (self->deadline);
 }
 
+/* The library's default on Debian 12 still speaks TLS 1.0. Nothing has been sent yet. */
+static void
+network_event_cb (SoupMessage *message, GSocketClientEvent event, GIOStream *connection, gpointer user_data)
+{
+  Call *self = user_data;
+
+  if (event != G_SOCKET_CLIENT_TLS_HANDSHAKED || !G_IS_TLS_CONNECTION (connection) ||
+      g_tls_connection_get_protocol_version (G_TLS_CONNECTION (connection)) >= G_TLS_PROTOCOL_VERSION_TLS_1_2)
+    return;
+  self->old_tls = TRUE;
+  g_cancellable_cancel (cloud_deadline_get_cancellable (self->deadline));
+}
+
 static Call *
 call_new (const CloudRequest *request, SoupMessage *message, GCancellable *cancellable)
 {
@@ -276,6 +296,7 @@ cloud_http_send_async (SoupSession *session, const CloudRequest *request, SoupMe
     soup_message_headers_set_expectations (soup_message_get_request_headers (message), SOUP_EXPECTATION_CONTINUE);
   /* libsoup reuses connections for GET only, unless told that it may */
   soup_message_add_flags (message, SOUP_MESSAGE_NO_REDIRECT | SOUP_MESSAGE_IDEMPOTENT);
+  g_signal_connect_data (message, "network-event", G_CALLBACK (network_event_cb), self, NULL, 0);
   g_signal_connect_data (message, "wrote-body-data", G_CALLBACK (wrote_cb), self, NULL, 0);
   soup_session_send_async (session, message, G_PRIORITY_DEFAULT, cloud_deadline_get_cancellable (self->deadline), sent_cb, task);
 }

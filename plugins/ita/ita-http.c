@@ -83,6 +83,14 @@ error_text (GBytes *body)
   return text != NULL ? cloud_quote (text, -1) : NULL;
 }
 
+/* A proxy that opens no way to the authority answers in its place, and its word is about nothing but itself. */
+static gboolean
+is_proxys (const CloudAnswer *answer)
+{
+  return g_str_equal (g_uri_get_scheme (soup_message_get_uri (answer->message)), "https") &&
+         soup_message_get_tls_peer_certificate (answer->message) == NULL;
+}
+
 static GError *
 status_error (const Call *self, const CloudAnswer *answer)
 {
@@ -92,10 +100,13 @@ status_error (const Call *self, const CloudAnswer *answer)
   const char *shown = text != NULL ? text : "without a reason";
   guint wait_ms = cloud_retry_after_ms (soup_message_get_response_headers (answer->message), 0);
 
+  if (is_proxys (answer))
+    return teesql_error_new (TEESQL_VERIFIER_ERROR, TEESQL_ERROR_UNAVAILABLE, "ita-proxy-status", 0,
+                             "%s: the proxy answers with status %u\nhint: see proxy of this verifier", self->what, status);
   if (status == 429)
     return teesql_error_new (TEESQL_VERIFIER_ERROR, TEESQL_ERROR_THROTTLED, "ita-throttled", MAX (wait_ms, RETRY_DEFAULT_MS),
                              "%s: the authority's rate limit is reached%s", self->what, request);
-  if (status == 401 || status == 403)
+  if (self->attest && (status == 401 || status == 403))
     return teesql_error_new (TEESQL_VERIFIER_ERROR, TEESQL_ERROR_PERMISSION, "ita-permission", 0,
                              "%s: the API key is refused%s%s\nhint: api-key must be an attestation key of a running subscription",
                              self->what, status == 403 ? ", it is not entitled" : "", request);

@@ -9,8 +9,10 @@ import hashlib
 import hmac
 import http.server
 import json
+import socket
 import threading
 import time
+import urllib.parse
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -89,8 +91,41 @@ class Chain:
         return self.make("Test Token Signing", "Test Authority Signing CA", key, self.ca_key, False)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Speaks TLS with every new connection while @tls is a context."""
+
+    daemon_threads = True
+    tls = None
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.live = set()
+
+    def finish_request(self, request, client_address):
+        if self.tls is not None:
+            request.settimeout(20)  # whoever does not shake hands
+            request = self.tls.wrap_socket(request, server_side=True)
+        self.live.add(request)
+        try:
+            self.RequestHandlerClass(request, client_address, self)
+        finally:
+            self.live.discard(request)
+            request.close()
+
+    def hang_up(self):
+        for request in list(self.live):
+            try:
+                request.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def handle_error(self, request, client_address):
+        pass  # a client that hangs up in the middle is no news
+
+
 class Authority:
-    """Attributes may be changed while it runs. @lie: function (header, claims, tdx) that changes them in place."""
+    """Attributes may be changed while it runs. @lie: function (header, claims, tdx) that changes them in place. @mood: what it does instead of
+    answering: (status, body, headers), "hang", "drip", or a number of seconds that it takes for an honest answer."""
 
     def __init__(self, port=0, at=None, api_key=API_KEY):
         self.api_key = api_key
@@ -112,11 +147,29 @@ class Authority:
 
             do_POST = do_GET
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # a client that hangs up in the middle is no news
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.handler, self.tls = Handler, None
+        self.listen(port)
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def listen(self, port):
+        self.server = Server(("127.0.0.1", port), self.handler)
+        self.server.tls = self.tls
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def use_tls(self, context):
+        """From the next connection on; None: in the clear again."""
+        self.tls = self.server.tls = context
+        self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self.port}"
+
+    def leave(self):
+        """Nobody listens there any more, until come_back()."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.server.hang_up()
+
+    def come_back(self):
+        self.listen(self.port)
 
     def reset(self):
         self.lie, self.finish, self.version, self.attest_answers, self.n_attest, self.n_keys = None, None, "2.0.0", [], 0, 0
@@ -126,8 +179,7 @@ class Authority:
 
     def close(self):
         self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self.leave()
 
     def new_key(self, kid, known):
         key = Key(kid, self.chain)
@@ -164,7 +216,8 @@ class Authority:
     def handle(self, request):
         length = int(request.headers.get("Content-Length") or 0)
         body = request.rfile.read(length)
-        if request.path == "/certs":
+        path = urllib.parse.urlsplit(request.path).path  # absolute where a proxy is between
+        if path == "/certs":
             return self.answer(request, 200, json.dumps(self.key_set()).encode())
         self.n_attest += 1
         mood = self.attest_answers.pop(0) if self.attest_answers else self.mood
@@ -172,12 +225,28 @@ class Authority:
             self.released.wait(60)
             request.close_connection = True
             return None
-        if mood is not None:
+        if mood == "drip":
+            return self.drip(request)
+        if isinstance(mood, (int, float)):
+            self.released.wait(mood)
+        elif mood is not None:
             return self.answer(request, *mood)
-        if request.path != "/appraisal/v2/attest" or request.headers.get("x-api-key") != self.api_key:
+        if path != "/appraisal/v2/attest" or request.headers.get("x-api-key") != self.api_key:
             return self.answer(request, 401, b'{"error":"no such key"}')
         quote = base64.b64decode(json.loads(body)["tdx"]["quote"])
         return self.answer(request, 200, json.dumps({"token": self.token(quote)}).encode())
+
+    def drip(self, request):
+        """An answer that never ends, a byte at a time."""
+        request.send_response(200)
+        request.send_header("Content-Length", "60000")
+        request.end_headers()
+        request.close_connection = True
+        try:
+            while not self.released.wait(0.1):
+                request.wfile.write(b" ")
+        except OSError:
+            pass
 
     @staticmethod
     def answer(request, status, body, headers=()):
