@@ -375,6 +375,66 @@ read_lineage (TeesqlCatalog *self, const TeesqlLineage *lineage, guint64 sequenc
   return TRUE;
 }
 
+/* %FALSE for what is no damage */
+static gboolean
+note_problem (GPtrArray *problems, GError *problem, GError **error)
+{
+  g_auto (GStrv) lines = NULL;
+
+  if (!teesql_catalog_is_damage (problem))
+    {
+      g_propagate_error (error, problem);
+      return FALSE;
+    }
+  lines = g_strsplit (problem->message, "\n", 2); /* without its hint */
+  g_ptr_array_add (problems, g_strdup (lines[0]));
+  g_error_free (problem);
+  return TRUE;
+}
+
+static gboolean
+find_genuine (TeesqlCatalog *self, const TeesqlLineage *lineage, guint64 newest, TeesqlLoadedRecord *out, GPtrArray *problems,
+              GCancellable *cancellable, GError **error)
+{
+  GError *cause = NULL;
+
+  for (guint64 sequence = newest; sequence > 0 && newest - sequence < TEESQL_CHAIN_KEPT; sequence--)
+    {
+      GError *problem = NULL;
+
+      if (teesql_catalog_load (self->repository, lineage, sequence, out, cancellable, &cause))
+        return TRUE;
+      teesql_catalog_broken (&problem, g_steal_pointer (&cause), lineage, sequence);
+      if (!note_problem (problems, problem, error))
+        return FALSE;
+    }
+  return refuse (error, "catalog-broken", "no record of lineage %s can be opened", lineage->text);
+}
+
+static gboolean
+read_broken_lineage (TeesqlCatalog *self, const TeesqlLineage *lineage, GPtrArray *problems, GCancellable *cancellable, GError **error)
+{
+  g_auto (TeesqlLoadedRecord) loaded = { 0 };
+  TeesqlChainListing listing = { 0 };
+  guint8 digest[32];
+  GError *problem = NULL;
+  guint64 sequence = 0;
+
+  if (!teesql_catalog_list (self->repository, lineage, &listing, cancellable, error) ||
+      !find_genuine (self, lineage, listing.newest, &loaded, problems, cancellable, error) ||
+      !teesql_catalog_check_epochs (self->repository, loaded.record, error))
+    return FALSE;
+  sequence = loaded.record->sequence;
+  if (listing.first_missing > 0)
+    g_ptr_array_add (problems, g_strdup_printf ("record %" G_GUINT64_FORMAT " of lineage %s is missing in the middle",
+                                                listing.first_missing, lineage->text));
+  if (!teesql_catalog_walk (self->repository, &loaded, sequence > READ_LINKS ? sequence - READ_LINKS : 1, digest, cancellable, &problem) &&
+      !note_problem (problems, problem, error))
+    return FALSE;
+  show_as_head (self, &loaded);
+  return TRUE;
+}
+
 /* A lineage that was begun: its object is ours, or a record of it is. Names that a store made up are neither. */
 static gboolean
 is_begun (TeesqlCatalog *self, const TeesqlLineage *lineage, gboolean *out_begun, GCancellable *cancellable, GError **error)
@@ -431,9 +491,10 @@ choose_lineage (TeesqlCatalog *self, const GArray *lineages, TeesqlLineage *out,
                       "the repository holds no backups of this cluster");
 }
 
+/* @problems: (nullable): where they are no reason to refuse */
 static TeesqlCatalog *
-read_catalog (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, guint64 sequence, GCancellable *cancellable,
-              GError **error)
+read_catalog (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, guint64 sequence, GPtrArray *problems,
+              GCancellable *cancellable, GError **error)
 {
   TeesqlCatalogOptions reader = *options;
   TeesqlStore *store = teesql_repository_get_store (options->repository);
@@ -453,13 +514,22 @@ read_catalog (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage,
         return NULL;
       lineage = &chosen;
     }
+  if (problems != NULL)
+    return read_broken_lineage (self, lineage, problems, cancellable, error) ? g_steal_pointer (&self) : NULL;
   return read_lineage (self, lineage, sequence, cancellable, error) ? g_steal_pointer (&self) : NULL;
 }
 
 TeesqlCatalog *
 teesql_catalog_read (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, GCancellable *cancellable, GError **error)
 {
-  return read_catalog (options, lineage, 0, cancellable, error);
+  return read_catalog (options, lineage, 0, NULL, cancellable, error);
+}
+
+TeesqlCatalog *
+teesql_catalog_read_broken (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, GPtrArray *problems,
+                            GCancellable *cancellable, GError **error)
+{
+  return read_catalog (options, lineage, 0, problems, cancellable, error);
 }
 
 TeesqlCatalog *
@@ -467,5 +537,5 @@ teesql_catalog_read_at (const TeesqlCatalogOptions *options, const TeesqlLineage
                         GError **error)
 {
   g_return_val_if_fail (lineage != NULL && sequence > 0, NULL);
-  return read_catalog (options, lineage, sequence, cancellable, error);
+  return read_catalog (options, lineage, sequence, NULL, cancellable, error);
 }

@@ -56,6 +56,16 @@ TeesqlCatalog *teesql_catalog_read (const TeesqlCatalogOptions *options, const T
 TeesqlCatalog *teesql_catalog_read_at (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, guint64 sequence,
                                        GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
+ * teesql_catalog_read_broken:
+ * @problems: (element-type utf8): gets what is missing or damaged of the chain, a line each
+ *
+ * as teesql_catalog_read(), by the newest record that is genuine, whatever became of those around it: for an operator whose store lost some,
+ * and who said so. A record holds all of its lineage, so the restore needs no other; but nothing proves that it comes from the records that
+ * somebody knows of.
+ */
+TeesqlCatalog *teesql_catalog_read_broken (const TeesqlCatalogOptions *options, const TeesqlLineage *lineage, GPtrArray *problems,
+                                           GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
  * teesql_catalog_check_known:
  * @self: a reader
  * @known: the head of a node that wrote this lineage; not beyond the newest record

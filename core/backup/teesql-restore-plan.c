@@ -98,37 +98,80 @@ take_target (Planner *self, GError **error)
 
 /* ---- what the repository has ---- */
 
-/* SR-19: both are said, and the older one is refused. */
 static gboolean
-check_known (Planner *self, GError **error)
+load_history (Planner *self, guint32 timeline, GArray **out, GError **error)
 {
-  g_autofree char *known = teesql_lsn_to_string (self->options->known_lsn);
-  g_autofree char *offered = teesql_lsn_to_string (self->plan->repository_lsn);
-
-  if (self->options->known_lsn <= self->plan->repository_lsn || self->options->accept_older)
-    return TRUE;
-  return fail (error, REFUSED, "repository-behind",
-               "the repository leads up to %s, and %s is known to have been archived: storage was rolled back, or lost WAL\n"
-               "hint: --accept-older restores what is there; what lies between is lost",
-               offered, known);
-}
-
-static gboolean
-find_history (Planner *self, GError **error)
-{
-  g_autofree char *file = g_strdup_printf ("%08X.history", self->plan->timeline);
+  g_autofree char *file = g_strdup_printf ("%08X.history", timeline);
   g_autoptr (GBytes) bytes = NULL;
-  gsize size = 0;
-  const guint8 *data = NULL;
 
-  if (self->plan->timeline <= 1)
+  *out = NULL;
+  if (timeline <= 1)
     return TRUE;
   bytes = teesql_wal_source_fetch (self->source, file, self->cancellable, error);
   if (bytes == NULL)
     return FALSE;
-  data = g_bytes_get_data (bytes, &size);
-  self->history = teesql_timeline_history_parse (self->plan->timeline, data, size, error);
-  return self->history != NULL;
+  *out = teesql_timeline_history_parse (timeline, g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), error);
+  return *out != NULL;
+}
+
+/* Position and timeline together: an old timeline may be longer than the newest one, and the newest may have left it before. */
+static gboolean
+is_covered (const Planner *self, const GArray *history, const TeesqlRestoreKnown *known)
+{
+  guint64 left = 0;
+
+  if (known->timeline == 0 || known->timeline == self->plan->repository_timeline)
+    return known->lsn <= self->plan->repository_lsn;
+  return history != NULL && teesql_timeline_history_find (history, known->timeline, &left) && known->lsn <= left;
+}
+
+static gboolean
+fail_known (const Planner *self, const GArray *history, const TeesqlRestoreKnown *known, GError **error)
+{
+  const TeesqlRestorePlan *plan = self->plan;
+  guint32 size = ((const TeesqlRestoreView *) self->views->pdata[0])->record->segment_size;
+  g_autofree char *file = teesql_wal_segment_name (plan->repository_timeline, plan->repository_lsn, size);
+  g_autofree char *lsn = teesql_lsn_to_string (known->lsn);
+  g_autofree char *offered = teesql_lsn_to_string (plan->repository_lsn);
+  g_autofree char *where = known->timeline != 0 ? g_strdup_printf (" of timeline %u", known->timeline) : g_strdup ("");
+  guint64 left = 0;
+  g_autofree char *switched = NULL;
+
+  if (known->timeline != 0 && history != NULL && teesql_timeline_history_find (history, known->timeline, &left))
+    {
+      switched = teesql_lsn_to_string (left);
+      return fail (error, REFUSED, "repository-behind",
+                   "the repository leads up to %s on timeline %u, which left timeline %u at %s, and %s%s is known to have been archived\n"
+                   "hint: --accept-older restores what is there; what was written behind that on timeline %u is lost",
+                   offered, plan->repository_timeline, known->timeline, switched, lsn, where, known->timeline);
+    }
+  return fail (
+      error, REFUSED, "repository-behind",
+      "the repository leads up to %s on timeline %u, and %s%s is known to have been archived: storage was rolled back, or lost WAL; "
+      "the first that is not there is in %s\n"
+      "hint: --accept-older restores what is there; what lies between is lost",
+      offered, plan->repository_timeline, lsn, where, file);
+}
+
+/* SR-19: both are said, and the older one is refused. */
+static gboolean
+check_known (Planner *self, GError **error)
+{
+  const GArray *known = self->options->known;
+  g_autoptr (GArray) history = NULL;
+
+  if (known == NULL || known->len == 0 || self->options->accept_older)
+    return TRUE;
+  if (!load_history (self, self->plan->repository_timeline, &history, error))
+    return FALSE;
+  for (guint i = 0; i < known->len; i++)
+    {
+      const TeesqlRestoreKnown *one = &g_array_index (known, TeesqlRestoreKnown, i);
+
+      if (!is_covered (self, history, one))
+        return fail_known (self, history, one, error);
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -141,7 +184,7 @@ find_repository (Planner *self, GError **error)
       !teesql_wal_source_find_end (self->source, &plan->repository_timeline, &plan->repository_lsn, self->cancellable, error))
     return FALSE;
   plan->timeline = self->options->target_timeline != 0 ? self->options->target_timeline : plan->repository_timeline;
-  return check_known (self, error) && find_history (self, error);
+  return check_known (self, error) && load_history (self, plan->timeline, &self->history, error);
 }
 
 /* ---- the backup ---- */

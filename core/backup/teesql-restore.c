@@ -105,6 +105,29 @@ prepare (TeesqlRestoreRun *self, GError **error)
                                   check_programs (self, error) && check_space (self, error));
 }
 
+static gboolean
+is_newer (const TeesqlRestoreKnown *a, const TeesqlRestoreKnown *b)
+{
+  if (a->timeline != b->timeline && a->timeline != 0 && b->timeline != 0)
+    return a->timeline > b->timeline;
+  return a->lsn > b->lsn;
+}
+
+static TeesqlRestoreKnown
+newest_known (const GArray *known)
+{
+  TeesqlRestoreKnown newest = { 0 };
+
+  for (guint i = 0; known != NULL && i < known->len; i++)
+    {
+      const TeesqlRestoreKnown *one = &g_array_index (known, TeesqlRestoreKnown, i);
+
+      if (is_newer (one, &newest))
+        newest = *one;
+    }
+  return newest;
+}
+
 static void
 fill_report (TeesqlRestoreRun *self)
 {
@@ -115,7 +138,7 @@ fill_report (TeesqlRestoreRun *self)
   report->target_text = g_strdup (self->plan->target_text);
   report->repository_timeline = self->plan->repository_timeline;
   report->repository_lsn = self->plan->repository_lsn;
-  report->known_lsn = self->options->known_lsn;
+  report->known = newest_known (self->options->known);
   teesql_catalog_get_head (self->options->catalog, &report->head);
 }
 

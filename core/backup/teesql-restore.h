@@ -13,12 +13,24 @@ typedef enum
 } TeesqlRestoreTarget;
 
 /**
+ * TeesqlRestoreKnown:
+ * @timeline: 0 where nobody said: then the position alone is compared
+ *
+ * WAL that was archived, as somebody remembers it
+ */
+typedef struct
+{
+  guint32 timeline;
+  guint64 lsn;
+} TeesqlRestoreKnown;
+
+/**
  * TeesqlRestoreOptions:
  * @directory: empty or not there yet; becomes PGDATA
  * @backup: (nullable): which one to start from; %NULL: the newest that finished before the target
  * @target_text: time, LSN or name
- * @known_lsn: newest LSN that the operator, the head or an `/attestation` knows of; 0 when nobody knows. A repository that ends before is
- * REFUSED `repository-behind` unless @accept_older
+ * @known: (nullable) (element-type TeesqlRestoreKnown): what the operator, the head or an `/attestation` knows of. A repository whose
+ * newest timeline does not lead through each of them is REFUSED `repository-behind` unless @accept_older
  * @uid, @gid: owner of what is written; (guint) -1: our own
  * @bin_directory: of PostgreSQL 17: pg_combinebackup, pg_verifybackup, postgres
  * @tablespace_map: (nullable) (array zero-terminated=1): `OLD=NEW`; without one a tablespace is restored as a folder inside @directory
@@ -38,7 +50,7 @@ typedef struct
   const char *target_text;
   guint32 target_timeline; /* 0: latest */
   gboolean target_inclusive;
-  guint64 known_lsn;
+  const GArray *known;
   gboolean accept_older;
   guint uid;
   guint gid;
@@ -71,8 +83,8 @@ typedef struct
   TeesqlHead head;
   guint32 timeline; /* that recovery follows */
   guint32 repository_timeline;
-  guint64 repository_lsn; /* what can be reached */
-  guint64 known_lsn;
+  guint64 repository_lsn;   /* what can be reached */
+  TeesqlRestoreKnown known; /* the newest of them; zeros where there is none */
   guint32 new_timeline;
   guint64 recovered_lsn;
   guint64 bytes;

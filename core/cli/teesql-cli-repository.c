@@ -74,6 +74,7 @@ teesql_cli_repository_new (const TeesqlCliGlobals *globals, TeesqlCliRepositoryO
   g_autoptr (TeesqlCliRepository) self = g_new0 (TeesqlCliRepository, 1);
   TeesqlStoreOptions store_options = { 0 };
 
+  self->problems = g_ptr_array_new_with_free_func (g_free);
   self->options = *options;
   *options = (TeesqlCliRepositoryOptions){ 0 };
   self->config = teesql_config_load (TEESQL_CONFIG_DAEMON, globals->config_path, error);
@@ -100,6 +101,7 @@ teesql_cli_repository_free (TeesqlCliRepository *self)
   g_clear_object (&self->loader);
   g_clear_pointer (&self->config, teesql_config_unref);
   teesql_cli_repository_options_clear (&self->options);
+  g_ptr_array_unref (self->problems);
   g_free (self->head_path);
   g_free (self->instance);
   g_free (self);
@@ -229,7 +231,10 @@ read_catalog (TeesqlCliRepository *self, const TeesqlLineage *lineage, GCancella
     {
       g_autoptr (GError) local_error = NULL;
 
-      self->catalog = teesql_catalog_read (&options, lineage, cancellable, &local_error);
+      g_ptr_array_set_size (self->problems, 0);
+      self->catalog = self->options.accept_broken
+                          ? teesql_catalog_read_broken (&options, lineage, self->problems, cancellable, &local_error)
+                          : teesql_catalog_read (&options, lineage, cancellable, &local_error);
       if (self->catalog != NULL)
         return TRUE;
       if (self->backup_keys == NULL || epoch > EPOCHS_MAX || !lacks_epoch (local_error))

@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  * @storage: (nullable): NAME of `[storage:NAME]`; %NULL: the only one of `[backup] storages`
  * @cluster_id: (nullable): 64 hex digits; %NULL: `STATE/backup/cluster-id`, else the only cluster that the repository has
  * @lineage: (nullable): %NULL: that of the highest generation
+ * @accept_broken: read by the newest genuine record, whatever became of the others
  * @recovery_key: (nullable): PEM file of an offline key, in place of the KMS
  */
 typedef struct
@@ -20,12 +21,14 @@ typedef struct
   char *cluster_id;
   char *lineage;
   char *recovery_key;
+  gboolean accept_broken;
 } TeesqlCliRepositoryOptions;
 void teesql_cli_repository_options_clear (TeesqlCliRepositoryOptions *self);
 
 /**
  * TeesqlCliRepository:
  * @head_path: of this node, whether it is there or not
+ * @problems: (element-type utf8): of the chain, which were accepted
  * @has_head: @head is what this node knows; never with a recovery key, since the KMS's key proves it
  *
  * a repository as the tools read it, by the configuration of a teesqld that need not run: loader, KMS, keys of all epochs, store, catalog
@@ -41,6 +44,7 @@ typedef struct
   TeesqlEpochKeys *keys;
   TeesqlRepository *repository;
   TeesqlCatalog *catalog;
+  GPtrArray *problems;
   char *instance;
   char *head_path;
   guint8 cluster_id[TEESQL_CLUSTER_ID_SIZE];

@@ -133,6 +133,7 @@ print_json (const TeesqlCliRestore *self)
   teesql_cli_json_text (builder, "storage", self->repository->instance);
   teesql_cli_json_hex (builder, "cluster_id", self->repository->cluster_id, sizeof self->repository->cluster_id);
   teesql_cli_json_text (builder, "lineage", report->head.lineage.text);
+  add_strings (builder, "catalog_problems", self->repository->problems);
   add_key_checks (builder, self, record);
   add_chain (builder, report->chain);
   teesql_cli_json_text (builder, "target", target_kind (self));
@@ -140,7 +141,12 @@ print_json (const TeesqlCliRestore *self)
   add_number (builder, "timeline", report->timeline);
   add_number (builder, "repository_timeline", report->repository_timeline);
   add_lsn (builder, "repository_lsn", report->repository_lsn);
-  add_lsn (builder, "known_lsn", report->known_lsn);
+  add_lsn (builder, "known_lsn", report->known.lsn);
+  json_builder_set_member_name (builder, "known_timeline");
+  if (report->known.timeline > 0)
+    json_builder_add_int_value (builder, report->known.timeline);
+  else
+    json_builder_add_null_value (builder);
   add_number (builder, "bytes", report->bytes);
   add_number (builder, "files", report->files);
   add_strings (builder, "removed_settings", report->removed);
@@ -171,10 +177,11 @@ static void
 print_positions (const TeesqlRestoreReport *report)
 {
   g_autofree char *offered = teesql_lsn_to_string (report->repository_lsn);
-  g_autofree char *known = report->known_lsn != 0 ? teesql_lsn_to_string (report->known_lsn) : g_strdup ("nothing");
+  g_autofree char *known = report->known.lsn != 0 ? teesql_lsn_to_string (report->known.lsn) : g_strdup ("nothing");
+  g_autofree char *where = report->known.timeline != 0 ? g_strdup_printf (" of timeline %u", report->known.timeline) : g_strdup ("");
 
-  g_print ("lineage %s, timeline %u; the repository leads up to %s (newest that is known: %s)\n", report->head.lineage.text,
-           report->timeline, offered, known);
+  g_print ("lineage %s, timeline %u; the repository leads up to %s of timeline %u (newest that is known: %s%s)\n",
+           report->head.lineage.text, report->timeline, offered, report->repository_timeline, known, where);
 }
 
 static void
@@ -195,6 +202,11 @@ print_plan (const TeesqlCliRestore *self)
   g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (self->repository->catalog);
   const TeesqlRestoreReport *report = self->report;
 
+  for (guint i = 0; i < self->repository->problems->len; i++)
+    g_print ("accepted: %s\n", (const char *) self->repository->problems->pdata[i]);
+  if (self->repository->problems->len > 0)
+    g_print ("record %" G_GUINT64_FORMAT " is genuine; that it follows from what was known before nobody can prove\n",
+             report->head.sequence);
   print_positions (report);
   print_key_checks (self, record);
   for (guint i = 0; i < report->chain->len; i++)

@@ -1,5 +1,6 @@
 #include "cli/teesql-cli-restore.h"
 
+#include "backup/teesql-catalog-io.h"
 #include "base/teesql-domains.h"
 #include "cli/teesql-cli-daemon.h"
 
@@ -10,6 +11,59 @@
 #define fail(error, code, reason, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_##code, reason, __VA_ARGS__)
 
 /* ---- what is known, and whose files ---- */
+
+static void
+add_known (TeesqlCliRestore *self, guint32 timeline, guint64 lsn)
+{
+  TeesqlRestoreKnown known = { timeline, lsn };
+
+  if (lsn > 0)
+    g_array_append_val (self->known, known);
+}
+
+/* The chain between them is broken, and that was accepted. What remains is the one record that this node stored: another one in its place
+ * is a fork, whatever was accepted. */
+static gboolean
+check_record (TeesqlCliRepository *repository, GCancellable *cancellable, GError **error)
+{
+  const TeesqlHead *head = &repository->head;
+  g_auto (TeesqlLoadedRecord) loaded = { 0 };
+  g_autoptr (GError) problem = NULL;
+
+  if (!teesql_catalog_load (repository->repository, &head->lineage, head->sequence, &loaded, cancellable, &problem))
+    {
+      if (teesql_catalog_is_damage (problem))
+        return TRUE;
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  return memcmp (loaded.digest, head->digest, sizeof loaded.digest) == 0 ||
+         fail (error, REFUSED, "repository-forked",
+               "record %" G_GUINT64_FORMAT " of lineage %s is not the one this node stored: neither history extends the other\n"
+               "hint: --lineage restores what is there, if it is what you want",
+               head->sequence, head->lineage.text);
+}
+
+/* Of a broken catalog the reader says what a restore can do about it. */
+static gboolean
+open_repository (TeesqlCliRepository *repository, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GError) problem = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (teesql_cli_repository_open (repository, cancellable, &problem))
+    return TRUE;
+  if (repository->options.accept_broken || g_strcmp0 (teesql_error_get_reason (problem), "catalog-broken") != 0)
+    {
+      g_propagate_error (error, g_steal_pointer (&problem));
+      return FALSE;
+    }
+  lines = g_strsplit (problem->message, "\n", 2);
+  return fail (error, REFUSED, "catalog-broken",
+               "%s\nhint: bring that object back; --accept-broken-catalog restores by the newest record that is genuine, and "
+               "docs/restore.md says what nobody can prove then",
+               lines[0]);
+}
 
 /* SR-19: what this node remembers of its repository, beside what it offers. Who names a lineage has decided. */
 static gboolean
@@ -24,9 +78,11 @@ check_head (TeesqlCliRestore *self, GCancellable *cancellable, GError **error)
   teesql_catalog_get_head (repository->catalog, &offered);
   if (strcmp (found->text, repository->head.lineage.text) == 0)
     {
-      self->known = MAX (self->known, repository->head.lsn);
+      add_known (self, repository->head.timeline, repository->head.lsn);
       if (self->accept_older || repository->head.sequence == 0)
         return TRUE;
+      if (offered.sequence >= repository->head.sequence && repository->problems->len > 0)
+        return check_record (repository, cancellable, error);
       if (offered.sequence >= repository->head.sequence)
         return teesql_catalog_check_known (repository->catalog, &repository->head, cancellable, error);
       return fail (error, REFUSED, "repository-behind",
@@ -125,12 +181,12 @@ work (gpointer user_data, GCancellable *cancellable, GError **error)
     .progress_data = self,
   };
 
-  if (!teesql_cli_repository_open (self->repository, cancellable, error) || !check_head (self, cancellable, error) ||
+  if (!open_repository (self->repository, cancellable, error) || !check_head (self, cancellable, error) ||
       (!self->no_adopt && !self->verify_only && !teesql_cli_repository_check_adopt (self->repository, error)) ||
       !find_owner (self->repository->config, &options.uid, &options.gid, error))
     return FALSE;
   options.catalog = self->repository->catalog;
-  options.known_lsn = self->known;
+  options.known = self->known;
   options.bin_directory = bin_directory (self);
   if (self->threads == 0 && !teesql_config_is_auto (self->repository->config, "backup", "threads"))
     options.threads = (guint) teesql_config_get_integer (self->repository->config, "backup", "threads");
@@ -153,6 +209,7 @@ restore_clear (TeesqlCliRestore *self)
   g_free (self->to_name);
   g_free (self->backup);
   g_free (self->known_lsn);
+  g_clear_pointer (&self->known, g_array_unref);
   g_free (self->bin_directory);
   g_strfreev (self->tablespaces);
   g_clear_pointer (&self->report, teesql_restore_report_free);
@@ -206,8 +263,10 @@ check_options (TeesqlCliRestore *self, int argc)
     return "--no-read-wal excludes --recover and --verify-only, which read it";
   if (self->target_timeline < 0 || self->threads < 0 || self->threads > 64)
     return "--target-timeline and --threads take small numbers";
-  if (self->known_lsn != NULL && !teesql_lsn_parse (self->known_lsn, &self->known))
+  if (self->known_lsn != NULL && !teesql_lsn_parse (self->known_lsn, &self->known_position))
     return "--known-lsn takes a position such as 0/16B3748";
+  if (self->known_timeline < 0 || (self->known_timeline > 0 && self->known_lsn == NULL))
+    return "--known-timeline takes a number, and needs --known-lsn";
   return NULL;
 }
 
@@ -229,7 +288,10 @@ parse (TeesqlCliRestore *self, TeesqlCliRepositoryOptions *repository, int *argc
     { "recovery-key", 0, 0, G_OPTION_ARG_FILENAME, &repository->recovery_key, "An offline private key, in place of the KMS", "PEM" },
     { "known-lsn", 0, 0, G_OPTION_ARG_STRING, &self->known_lsn, "Newest position known to be archived; an older repository is refused",
       "LSN" },
+    { "known-timeline", 0, 0, G_OPTION_ARG_INT, &self->known_timeline, "Timeline of that position", "N" },
     { "accept-older", 0, 0, G_OPTION_ARG_NONE, &self->accept_older, "Restore although newer WAL is known to have been there", NULL },
+    { "accept-broken-catalog", 0, 0, G_OPTION_ARG_NONE, &repository->accept_broken,
+      "Restore by the newest genuine record although others are missing or damaged", NULL },
     { "no-adopt", 0, 0, G_OPTION_ARG_NONE, &self->no_adopt, "A copy to look at: teesqld of this configuration goes on as before", NULL },
     { "recover", 0, 0, G_OPTION_ARG_NONE, &self->recover, "Run the recovery too, so that the cluster can just be started", NULL },
     { "no-read-wal", 0, 0, G_OPTION_ARG_NONE, &self->no_read_wal, "Without --recover: only look whether WAL is there, do not read it",
@@ -267,6 +329,8 @@ teesql_cli_run_restore (const TeesqlCliGlobals *globals, int argc, char **argv)
       g_free (self.directory);
       self.directory = g_steal_pointer (&absolute);
     }
+  self.known = g_array_new (FALSE, FALSE, sizeof (TeesqlRestoreKnown));
+  add_known (&self, (guint32) self.known_timeline, self.known_position);
   self.repository = teesql_cli_repository_new (globals, &repository, &error);
   if (self.repository == NULL)
     return teesql_cli_fail (error);

@@ -33,7 +33,9 @@ typedef struct
   gboolean verify_only;
   TeesqlRestoreTarget target;
   const char *target_text;
-  guint64 known;
+  guint64 known_position;
+  int known_timeline;
+  GArray *known; /* TeesqlRestoreKnown */
   TeesqlCliRepository *repository;
   TeesqlRestoreReport *report;
   gboolean adopted; /* the daemon of the state directory goes on from here, in a new lineage */

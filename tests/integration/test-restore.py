@@ -249,7 +249,9 @@ def known(world):
     stderr = refuse(world, "repository-behind", "--known-lsn", "1/0")
     contains(stderr, "1/0 is known")
     _, result, _ = world.restore("older", "--known-lsn", "1/0", "--accept-older", "--dry-run")
-    equal(result["known_lsn"], "1/0", "known")
+    equal((result["known_lsn"], result["known_timeline"]), ("1/0", None), "known")
+    refuse(world, "repository-behind", "--known-lsn", "0/1000000", "--known-timeline", "2")
+    world.restore("known", "--known-lsn", "0/1000000", "--known-timeline", "1", "--dry-run")
 
 
 # --- a store that lies
@@ -393,6 +395,33 @@ def missing_end(world):
         equal(code, 1, stderr)
         assert result["reason"] in ("repository-behind", "wal-missing"), result  # by whether a record has it by now
         assert not os.path.exists(world.target("short"))
+
+
+def records(world):
+    return find(world, "/catalog/")
+
+
+@case("a catalog that lost a record is refused with its name, and restored from where that is accepted; a fork and an older one are not")
+def broken_catalog(world):
+    known = json.loads(world.teesql("--json", "status").stdout)["backups"]["disk"]["head_sequence"]
+    assert known == len(records(world)) > 2, known
+    with Without(records(world)[-2]):
+        stderr = refuse(world, "catalog-broken", "--dry-run")
+        contains(stderr, f"record {known - 1} ")
+        contains(stderr, "--accept-broken-catalog")
+        _, result, _ = world.restore("broken", "--recover", "--accept-broken-catalog")
+        schema.check_text(json.dumps(result), "restore")
+        assert any(f"record {known - 1} " in p for p in result["catalog_problems"]), result
+        check(world, "broken", world.last)
+    with Without(records(world)[-1]) as hole:
+        for content in (None, hole.content[:-1]):
+            if content is not None:
+                hole.put(content)
+            refuse(world, "repository-behind", "--accept-broken-catalog")
+            _, result, _ = world.restore("broken", "--accept-broken-catalog", "--accept-older", "--dry-run")
+            equal(result["catalog_problems"] != [], content is not None, "problems")  # one that is not listed was never there
+    _, result, _ = world.restore("whole", "--dry-run")
+    equal(result["catalog_problems"], [], "problems")
 
 
 # --- interruptions

@@ -1,6 +1,7 @@
 #include "backup/teesql-wal-source.h"
 
 #include "backup/teesql-recovery-end.h"
+#include "backup/teesql-restore-plan.h"
 #include "backup/teesql-wal-fetch.h"
 #include "backup/teesql-wal-source-private.h"
 #include "base/teesql-domains.h"
@@ -450,6 +451,48 @@ test_recovery_short (void)
   place_end (&place);
 }
 
+/* ---- what is known ---- */
+
+/* A plan over it ends with the first thing that is wrong: no backup, where what is known is all there. */
+static void
+expect_known (Place *self, guint32 timeline, guint64 lsn, const char *reason)
+{
+  g_autoptr (TeesqlWalSource) source = teesql_wal_source_new (self->catalog);
+  TeesqlRestoreKnown known = { timeline, lsn };
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof known);
+  TeesqlRestoreOptions options = { .catalog = self->catalog, .known = all };
+  g_autoptr (GError) error = NULL;
+
+  g_array_append_val (all, known);
+  g_assert_null (teesql_restore_plan_new (&options, source, NULL, &error));
+  g_assert_cmpstr (teesql_error_get_reason (error), ==, reason);
+}
+
+/* Timeline 1 goes up to 6 MiB, timeline 2 left it at 3 MiB and goes up to 5 MiB. */
+static void
+test_known (void)
+{
+  Place place;
+
+  place_begin (&place);
+  for (guint64 i = 1; i < 6; i++)
+    archive (&place, 1, i * SEGMENT, 0, SEGMENT, TRUE);
+  expect_known (&place, 0, 6 * SEGMENT, "backup-none");
+  expect_known (&place, 1, 6 * SEGMENT, "backup-none");
+  expect_known (&place, 1, 6 * SEGMENT + 1, "repository-behind");
+  expect_known (&place, 2, 2 * SEGMENT, "repository-behind"); /* shorter, on a timeline that is not there */
+  archive_history (&place, 2, "1\t0/300000\tno recovery target specified\n");
+  archive (&place, 2, 3 * SEGMENT, 0, SEGMENT, TRUE);
+  archive (&place, 2, 4 * SEGMENT, 0, SEGMENT, TRUE);
+  expect_known (&place, 2, 5 * SEGMENT, "backup-none");
+  expect_known (&place, 2, 5 * SEGMENT + 1, "repository-behind");
+  expect_known (&place, 1, 3 * SEGMENT, "backup-none");
+  expect_known (&place, 1, 3 * SEGMENT + 1, "repository-behind"); /* timeline 2 does not go through it */
+  expect_known (&place, 0, 5 * SEGMENT, "backup-none");
+  expect_known (&place, 0, 6 * SEGMENT, "repository-behind");
+  place_end (&place);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -463,6 +506,7 @@ main (int argc, char **argv)
   g_test_add_func ("/wal-source/a promotion that no record knows of is followed", test_timelines);
   g_test_add_func ("/wal-source/the history of a known timeline must be there", test_lost_history);
   g_test_add_func ("/wal-source/a child sees its parent as it left it", test_lineages);
+  g_test_add_func ("/restore-plan/what is known is a position on a timeline", test_known);
   g_test_add_func ("/recovery-end/a record goes over the headers of pages and segments", test_record_end);
   g_test_add_func ("/recovery-end/a whole record behind the end of recovery is no end", test_recovery_short);
   g_test_add_func ("/wal-source/teesql-wal-fetch says by its status what PostgreSQL must do", test_socket);
