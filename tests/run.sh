@@ -17,6 +17,14 @@ if ! TEESQL_PG_BINDIR=$(data/get-postgresql.sh); then
 fi
 export TEESQL_PG_BINDIR
 
+# Root's builds go where others may pass, if they may not here (/root): what fetches WAL for a recovery is run by PostgreSQL's user.
+base=.
+if [ "$(id -u)" = 0 ] && ! setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$PWD/."; then
+  base=/var/cache/teesql/$(printf '%s' "$PWD" | sha256sum | cut -c1-8)
+  mkdir -p "$base"
+  echo "$PWD lets no other user pass: building in $base"
+fi
+
 summaries=()
 broken=0
 # run FOLDER TITLE SUITES… -- SETUP-OPTIONS…
@@ -36,8 +44,8 @@ run () {
   summaries+=("$folder/meson-logs/testlog.junit.xml")
 }
 
-run build-test "plain build" unit plugin fuzz style integration threat -- -Dbuildtype=debugoptimized
-run build-asan "address and undefined-behaviour sanitizers" unit plugin fuzz threat -- -Dbuildtype=debug -Db_sanitize=address,undefined
+run "$base/build-test" "plain build" unit plugin fuzz style integration threat -- -Dbuildtype=debugoptimized
+run "$base/build-asan" "address and undefined-behaviour sanitizers" unit plugin fuzz threat -- -Dbuildtype=debug -Db_sanitize=address,undefined
 
 tests/count.py "${summaries[@]}"
 result=$?

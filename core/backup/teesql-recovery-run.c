@@ -182,10 +182,22 @@ make_arguments (Recovery *self, GError **error)
   return self->server != NULL ? g_steal_pointer (&arguments) : NULL;
 }
 
+/* A shell would say so, too, but not what to do. */
+static gboolean
+check_program (Recovery *self, GError **error)
+{
+  g_autofree char *found = self->options->fetch_program == NULL ? teesql_recovery_find_program () : NULL;
+  const char *program = found != NULL ? found : self->options->fetch_program;
+
+  return !g_path_is_absolute (program) || teesql_restore_owner_reads (&self->owner, program) ||
+         fail (error, "PostgreSQL's user cannot run %s: %s\nhint: let it pass the folders above (chmod o+x), or install", program,
+               g_strerror (errno));
+}
+
 static gboolean
 start (Recovery *self, GError **error)
 {
-  g_autoptr (GPtrArray) arguments = make_arguments (self, error);
+  g_autoptr (GPtrArray) arguments = check_program (self, error) ? make_arguments (self, error) : NULL;
   int log = arguments != NULL ? teesql_restore_tree_create (self->run, LOG, error) : -1;
 
   if (log < 0)

@@ -83,6 +83,19 @@ leave (const TeesqlRestoreOwner *owner)
   errno = saved;
 }
 
+gboolean
+teesql_restore_owner_reads (const TeesqlRestoreOwner *owner, const char *path)
+{
+  int fd = -1;
+
+  enter (owner);
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  leave (owner);
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
 /* ---- names ---- */
 
 /* One part at a time, for kernels and sandboxes without openat2 (). */

@@ -19,6 +19,7 @@ typedef struct
 
 /* @uid, @gid: (guint) -1 is our own. REFUSED `restore-owner` for another user where we are not root, and for root */
 gboolean teesql_restore_owner_init (TeesqlRestoreOwner *self, guint uid, guint gid, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_restore_owner_reads (const TeesqlRestoreOwner *owner, const char *path); /* %FALSE with errno */
 gboolean teesql_restore_owner_differs (const TeesqlRestoreOwner *self);
 
 /**

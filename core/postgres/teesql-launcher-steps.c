@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PASS         (S_IXGRP | S_IXOTH)
 #define MAX_SETTINGS (64 * 1024)
 
 /* -- Answers ---------------------------------------------------------------------------------------------------- */
@@ -177,15 +178,16 @@ lies_in (const char *path, const char *folder)
   return strncmp (path, folder, length) == 0 && path[length] == '/';
 }
 
-/* PostgreSQL's user passes through our folders to its own and can list nothing there. */
+/* PostgreSQL's user passes through our folders to its own and can list nothing there. The group passes too: whoever is in it, as root
+ * mostly is in its own, would else be kept out by it. */
 static void
 let_pass (const TeesqlManagedPlace *place, const char *ours, const char *theirs)
 {
   struct stat st;
 
   if (place->switches && lies_in (theirs, ours) && lstat (ours, &st) == 0 && S_ISDIR (st.st_mode) &&
-      (st.st_uid == geteuid () || st.st_uid == 0) && (st.st_mode & S_IXOTH) == 0)
-    (void) chmod (ours, (st.st_mode & 07777) | S_IXOTH);
+      (st.st_uid == geteuid () || st.st_uid == 0) && (st.st_mode & PASS) != PASS)
+    (void) chmod (ours, (st.st_mode & 07777) | PASS);
 }
 
 /* Who may pass it may try passwords at the server: the two users, and root. */
