@@ -50,17 +50,17 @@ def claims_about(quote):
 
 
 class Key:
-    """A signing key with its chain."""
+    """A signing key with its chain. @pss: what PS384 is here; @changes: of its JWK."""
 
-    def __init__(self, kid, chain):
-        self.kid = kid
-        self.private = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    def __init__(self, kid, chain, bits=3072, exponent=65537):
+        self.kid, self.pss, self.changes = kid, (hashes.SHA384, hashes.SHA384, 48), {}
+        self.private = rsa.generate_private_key(public_exponent=exponent, key_size=bits)
         self.certificates = [chain.leaf(self.private)] + chain.certificates
 
     def jwk(self):
         numbers = self.private.public_key().public_numbers()
         return {"kty": "RSA", "kid": self.kid, "alg": "PS384", "n": number(numbers.n), "e": number(numbers.e),
-                "x5c": [base64.b64encode(c.public_bytes(serialization.Encoding.DER)).decode() for c in self.certificates]}
+                "x5c": [base64.b64encode(c.public_bytes(serialization.Encoding.DER)).decode() for c in self.certificates], **self.changes}
 
     def sign(self, text, alg):
         if alg.startswith("HS"):
@@ -68,7 +68,8 @@ class Key:
             return hmac.new(pem, text, hashlib.sha256).digest()
         if alg == "RS256":
             return self.private.sign(text, padding.PKCS1v15(), hashes.SHA256())
-        return self.private.sign(text, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
+        digest, mask, salt = self.pss
+        return self.private.sign(text, padding.PSS(padding.MGF1(mask()), salt), digest())
 
 
 class Chain:
@@ -131,8 +132,7 @@ class Authority:
         self.api_key = api_key
         self.at = at  # Unix seconds, else the clock
         self.chain = Chain()
-        self.keys = [Key("key-0", self.chain)]
-        self.signer = self.keys[0]
+        self.first = Key("key-0", self.chain)
         self.reset()
         authority = self
 
@@ -174,15 +174,18 @@ class Authority:
     def reset(self):
         self.lie, self.finish, self.version, self.attest_answers, self.n_attest, self.n_keys = None, None, "2.0.0", [], 0, 0
         self.raw_payload, self.rotate_after_fetch, self.mood = None, None, None
-        self.signer = self.keys[0]
+        self.keys = [self.first]
+        self.signer = self.first
+        self.first.pss, self.first.changes = (hashes.SHA384, hashes.SHA384, 48), {}
+        self.raw_keys = None  # function of the key set's text
         self.released = threading.Event()
 
     def close(self):
         self.released.set()
         self.leave()
 
-    def new_key(self, kid, known):
-        key = Key(kid, self.chain)
+    def new_key(self, kid, known, **options):
+        key = Key(kid, self.chain, **options)
         if known:
             self.keys.append(key)
         return key
@@ -218,7 +221,8 @@ class Authority:
         body = request.rfile.read(length)
         path = urllib.parse.urlsplit(request.path).path  # absolute where a proxy is between
         if path == "/certs":
-            return self.answer(request, 200, json.dumps(self.key_set()).encode())
+            text = json.dumps(self.key_set())
+            return self.answer(request, 200, (self.raw_keys(text) if self.raw_keys else text).encode())
         self.n_attest += 1
         mood = self.attest_answers.pop(0) if self.attest_answers else self.mood
         if mood == "hang":

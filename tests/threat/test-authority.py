@@ -6,9 +6,11 @@ import json
 import os
 import sys
 
+from cryptography.hazmat.primitives import hashes
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import forge, pgclient, tap  # noqa: E402
-from harness.authority import API_KEY  # noqa: E402
+from harness.authority import API_KEY, Authority, base64url  # noqa: E402
 from harness.processes import PLUGINS, wait_for  # noqa: E402
 from harness.scene import (HTML, LIMIT, REDIRECT, TROUBLE, VECTORS, Scene, about, claims, finished, flipped, header, payload,  # noqa: E402
                            stranger, without)
@@ -73,6 +75,128 @@ lie("no issuer", "token-claim-absent", without("iss"))
 lie("a status nobody knows", "token-tcb-status", about(attester_tcb_status="Splendid"))
 lie("a policy that did not match", "token-claim-type", claims(), policy_ids="6a3f0d1e-0000-4000-8000-000000000001")
 lie("keys of another root than the pinned one", "key-root", claims(), pinned_root="ab" * 32)
+
+
+def pss(digest=hashes.SHA384, mask=hashes.SHA384, salt=48):
+    def change(authority):
+        authority.signer.pss = (digest, mask, salt)
+    return change
+
+
+def jwk(**changes):
+    def change(authority):
+        authority.signer.changes = changes
+    return change
+
+
+def key(**options):
+    def change(authority):
+        authority.keys = []
+        authority.signer = authority.new_key("key-0", True, **options)
+    return change
+
+
+def keys(function):
+    def change(authority):
+        authority.raw_keys = function
+    return change
+
+
+def twin(authority):
+    """Two keys of one name, one of which has signed."""
+    authority.new_key("key-0", True)
+
+
+# as JWA wants it, the salt has the digest's size; another is another algorithm
+lie("PS384 without a salt", "token-signature", pss(salt=0))
+lie("PS384 with a short salt", "token-signature", pss(salt=47))
+lie("PS384 with the longest salt", "token-signature", pss(salt=384 - 48 - 2))
+lie("PS384 over another digest", "token-signature", pss(digest=hashes.SHA256, mask=hashes.SHA256, salt=32))
+lie("PS384 with another mask", "token-signature", pss(mask=hashes.SHA256))
+lie("a key of 1024 bits", "key-size", key(bits=1024))
+lie("a key whose exponent is 3", "key-exponent", key(exponent=3))
+lie("a key whose exponent is 1", "key-exponent", jwk(e="AQ"))
+lie("a key of 65,536 bits", "key-form", jwk(n="A" * 10923))
+lie("a key with another chain", "key-chain", jwk(n=base64url(b"\xff" * 384)))
+lie("a key without a chain", "key-chain", jwk(x5c=[]))
+lie("two keys of one name", "token-kid-ambiguous", twin)
+lie("a key set with a name twice", "keys-duplicate-name", keys(lambda text: text.replace('"kid":', '"kid":"x","kid":', 1)))
+lie("a key set that is a page", "keys-json", keys(lambda text: "<html>"))
+lie("a key set of a megabyte", "keys-size", keys(lambda text: text + " " * (1 << 20)))
+lie("a key set without keys", "token-kid-unknown", keys(lambda text: '{"keys":[]}'))
+lie("five parts, as an encrypted token has", "token-form", finished(lambda token: token + ".AAAA.AAAA"))
+lie("a signature that is no base64url", "token-base64url", finished(lambda token: token.replace("-", "+").replace("_", "/") + "+/+"))
+lie("bits that are left over", "token-base64url", finished(lambda token: token.rpartition(".")[0] + ".AB"))
+lie("a kid that moves the cursor", "token-kid", header(kid="\x1b[2Jkey-0"))
+lie("a kid of look-alikes", "token-kid", header(kid="k\u0435y-0"))
+lie("an issuer with a NUL behind it", "token-claim-type", claims(iss=lambda c: c["iss"] + "\0.evil.example"))
+lie("a name that is escaped to stand twice", "token-json", payload(lambda text: text.replace('"iss":', '"\\u0069ss":"x","iss":', 1)))
+lie("ten thousand levels", "token-json", payload(lambda text: text.replace('"iss":', '"deep":' + "[" * 10000 + "]" * 10000 + ',"iss":', 1)))
+lie("times that no calendar has", "token-claim-type", claims(exp=lambda c: 10 ** 30))
+lie("a date before the first", "token-claim-type", claims(nbf=lambda c: -1))
+
+
+@case("SR-10: RS256 where it is allowed, by a key that is for it, and no other way round")
+def _(s):
+    s.authority.reset()
+    header(alg="RS256")(s.authority)
+    jwk(alg="RS256")(s.authority)
+    code, answer, errors = s.verify(config=s.config(allow_rs256="true"))
+    equal((code, answer.get("verified")), (0, True), str(answer) + errors)
+    reason_of(s, "token-alg")
+    jwk()(s.authority)
+    reason_of(s, "token-alg", allow_rs256="true")  # the key is for PS384
+    s.authority.reset()
+    jwk(alg="RS256")(s.authority)
+    reason_of(s, "token-alg", allow_rs256="true")  # signed with PS384, the key is for RS256
+    s.authority.reset()
+
+
+@case("SR-10: a token for another quote of the same machine, played again: token-report-data")
+def _(s):
+    s.authority.reset()
+    kept = []
+    s.authority.finish = lambda token: kept.append(token) or token
+    equal(s.verify()[0], 0)
+    s.authority.finish = lambda token: kept[0]
+    equal(s.verify()[0], 0, "the same quote, and the token is still young")
+    other = os.path.join(s.world.dir, "other.bin")
+    with open(other, "wb") as f:
+        f.write(bytes.fromhex(s.world.client.call("Attest", report_data="a5" * 64)["attestation"]))
+    code, answer, errors = s.verify(file=other)
+    equal((code, answer.get("reason")), (1, "token-report-data"), str(answer) + errors)
+    s.authority.reset()
+
+
+@case("SR-10: a token of another authority's key of the same name: token-signature")
+def _(s):
+    s.authority.reset()
+    other = Authority()
+    try:
+        s.authority.signer = other.first  # kid key-0 there too
+        reason_of(s, "token-signature")
+        # its keys, and our API: the chain of neither is a bridge
+        s.authority.reset()
+        s.authority.raw_keys = lambda text: json.dumps(other.key_set())
+        reason_of(s, "token-signature")
+    finally:
+        other.close()
+    s.authority.reset()
+
+
+@case("the key set is fetched from the configured address only, whatever a token names")
+def _(s):
+    s.authority.reset()
+    other = Authority()
+    try:
+        s.authority.signer = other.first
+        for name in ("jku", "x5u"):
+            header(**{name: other.url + "/certs"})(s.authority)
+            s.verify()
+        equal(other.n_keys + other.n_attest, 0)
+    finally:
+        other.close()
+    s.authority.reset()
 
 
 @case("keys that change in mid-flight are looked at once more")
@@ -165,6 +289,23 @@ def _(s):
     contains(log, "verifiers disagree: dcap accepts, ita refuses (token-measurement: ")
     equal(API_KEY in log, False)
     s.authority.reset()
+
+
+@case("a flood of tokens with new kids: the key set is looked at once more, not once for each")
+def _(s):
+    s.authority.reset()
+    s.daemon()
+    welcome(s, "before-the-flood")
+    fetched = s.authority.n_keys
+    flood = s.authority.new_key("key-0", False)
+    numbers = iter(range(1000))
+    s.authority.lie = lambda h, c, t: h.update(kid=f"flood-{next(numbers)}")
+    s.authority.signer = flood
+    for i in range(8):
+        contains(refusal(s, f"flood-{i}"), "key set has no key flood-")
+    equal(s.authority.n_keys - fetched, 1)
+    s.authority.reset()
+    welcome(s, "after-the-flood")
 
 
 @case("one trouble is asked again, within the connection's deadline")
