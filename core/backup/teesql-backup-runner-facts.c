@@ -96,8 +96,10 @@ is_refusal (const GError *error)
 static const char *
 name_state (const Snapshot *snapshot)
 {
+  if (is_refusal (snapshot->problem))
+    return "refused";
   if (snapshot->record == NULL)
-    return is_refusal (snapshot->problem) ? "refused" : snapshot->problem != NULL ? "waiting" : "starting";
+    return snapshot->problem != NULL ? "waiting" : "starting";
   switch (snapshot->wal.state)
     {
     case TEESQL_WAL_STREAMING:

@@ -26,6 +26,7 @@ struct _TeesqlBackupRunner
   gint64 backup_not_before_us;
   guint backup_failures;
   guint open_failures;
+  gboolean is_settled; /* the last archiver did not give up, or the one after it got further */
 
   GMutex lock; /* all below */
   GCond wake;

@@ -6,8 +6,9 @@
 #include "base/teesql-domains.h"
 #include "base/teesql-log.h"
 
-#define WAL_WAIT_MS (5 * 60 * 1000)
-#define LOOK_US     (G_USEC_PER_SEC / 2) /* how soon a cancelled one stops to wait for its turn */
+#define WAL_WAIT_MS    (5 * 60 * 1000)
+#define PROVEN_WAIT_MS (60 * 1000)
+#define LOOK_US        (G_USEC_PER_SEC / 2) /* how soon a cancelled one stops to wait for its turn */
 
 /* ---- a backup ---- */
 
@@ -75,12 +76,20 @@ take_turn (TeesqlBackupRunner *self, GCancellable *cancellable, GError **error)
   return !given_up;
 }
 
+/* A backup of a server that is not the one whose WAL is archived would stand in the catalog as if it were. */
+static gboolean
+wait_for_server (TeesqlBackupRunner *self, GCancellable *cancellable, GError **error)
+{
+  teesql_backup_runner_set_phase (self, "waiting", 0, 0);
+  return teesql_wal_archiver_wait_proven (self->archiver, PROVEN_WAIT_MS, cancellable, error);
+}
+
 static TeesqlBackup *
 back_up_in_turn (TeesqlBackupRunner *self, gboolean full, const char *label, GCancellable *cancellable, GError **error)
 {
   TeesqlBackup *backup = NULL;
 
-  if (!take_turn (self, cancellable, error))
+  if (!wait_for_server (self, cancellable, error) || !take_turn (self, cancellable, error))
     return NULL;
   backup = run_either (self, full, label, cancellable, error);
   g_mutex_lock (&self->turn->lock);
@@ -287,6 +296,7 @@ perform_accept (TeesqlBackupRunner *self, gboolean fresh, GCancellable *cancella
   teesql_backup_runner_close (self);
   if (!marked)
     return NULL;
+  self->is_settled = TRUE;
   teesql_log_warning ("backup", "%s: the operator accepted %s; a new lineage begins", self->storage,
                       parent.text[0] != '\0' ? parent.text : "that nothing is there to go on from");
   builder = begin (self);

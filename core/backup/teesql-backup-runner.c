@@ -6,6 +6,7 @@
 #define FLUSH_US        (60 * G_USEC_PER_SEC)
 #define FIRST_WAIT_MS   500
 #define MAX_WAIT_MS     30000
+#define PROVE_LOOK_MS   50 /* how often, until the server is known to go on from what was archived */
 #define BACKUP_WAIT_S   60 /* after a failed backup, doubled each time */
 #define BACKUP_WAIT_MAX 3600
 
@@ -109,13 +110,19 @@ run_task (TeesqlBackupRunner *self, GTask *task)
     g_task_return_error (task, error);
 }
 
+static gboolean
+is_accept (GTask *task)
+{
+  const TeesqlBackupTask *what = g_task_get_task_data (task);
+
+  return what->kind == TEESQL_BACKUP_TASK_ACCEPT;
+}
+
 /* While the repository cannot be opened every task but the operator's decision gets the reason. */
 static void
 refuse_task (TeesqlBackupRunner *self, GTask *task, const GError *problem)
 {
-  const TeesqlBackupTask *what = g_task_get_task_data (task);
-
-  if (what->kind == TEESQL_BACKUP_TASK_ACCEPT)
+  if (is_accept (task))
     run_task (self, task);
   else
     g_task_return_error (task, g_error_copy (problem));
@@ -212,13 +219,32 @@ flush (TeesqlBackupRunner *self)
 static gboolean
 archiver_gave_up (TeesqlBackupRunner *self, GError **error)
 {
-  TeesqlWalFacts facts = { 0 };
+  g_autoptr (GError) failure = teesql_wal_archiver_dup_failure (self->archiver);
+
+  if (failure == NULL)
+    return FALSE;
+  self->is_settled = FALSE;
+  if (g_error_matches (failure, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED))
+    g_propagate_error (error, g_steal_pointer (&failure));
+  else
+    teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "wal-refused", "%s", failure->message);
+  return TRUE;
+}
+
+/* A refusal stands until its archiver went further than the one before: that the repository opens again says nothing about the server. */
+static gboolean
+look_at_archiver (TeesqlBackupRunner *self)
+{
+  TeesqlWalFacts facts;
 
   teesql_wal_archiver_get_facts (self->archiver, &facts);
-  if (facts.state != TEESQL_WAL_STOPPED)
-    return FALSE;
-  g_propagate_error (error, teesql_error_new (TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "wal-refused", 0, "%s", facts.problem));
-  return TRUE;
+  if (facts.proven && !self->is_settled)
+    {
+      self->is_settled = TRUE;
+      self->open_failures = 0;
+      set_problem (self, &self->problem, NULL);
+    }
+  return facts.proven;
 }
 
 static gboolean
@@ -226,13 +252,19 @@ work (TeesqlBackupRunner *self, GError **error)
 {
   while (!is_stopping (self))
     {
-      guint wait_ms = 0;
-      TeesqlBackupKind due = find_due (self, &wait_ms);
+      guint wait_ms = PROVE_LOOK_MS;
+      TeesqlBackupKind due = look_at_archiver (self) ? find_due (self, &wait_ms) : TEESQL_BACKUP_NONE;
       g_autoptr (GTask) task = NULL;
 
       if (due != TEESQL_BACKUP_NONE)
         run_due (self, due);
       task = take_task (self, due != TEESQL_BACKUP_NONE ? 0 : MIN (wait_ms, 1000));
+      if (task != NULL && !self->is_settled && is_accept (task))
+        {
+          teesql_backup_runner_close (self); /* what the operator judged was a refusal, which is being looked into once more */
+          run_task (self, task);
+          return TRUE;
+        }
       if (task != NULL)
         run_task (self, task);
       if (must_apply_settings (self))
@@ -278,8 +310,11 @@ runner_thread (gpointer data)
 
       if (opened)
         {
-          self->open_failures = 0;
-          set_problem (self, &self->problem, NULL);
+          if (self->is_settled)
+            {
+              self->open_failures = 0;
+              set_problem (self, &self->problem, NULL);
+            }
           self->flush_at_us = g_get_monotonic_time () + FLUSH_US;
           teesql_backup_runner_look_for_strangers (self);
           opened = work (self, &error);
@@ -375,6 +410,7 @@ teesql_backup_runner_new (const TeesqlBackupRunnerOptions *options)
   self->slot = dup_slot_name (options->config, options->storage);
   self->config = teesql_config_ref (options->config);
   self->stopping = g_cancellable_new ();
+  self->is_settled = TRUE;
   g_mutex_init (&self->lock);
   g_cond_init (&self->wake);
   g_queue_init (&self->tasks);

@@ -420,3 +420,51 @@ teesql_pg_session_put_end (TeesqlPgSession *self, GError **error)
     return session_error (self, NULL, error);
   return session_send_some (self, error) && teesql_pg_session_flush (self, QUERY_TIMEOUT_MS, error);
 }
+
+static gboolean
+session_pass_messages (TeesqlPgSession *self, GError **error)
+{
+  gint64 end = deadline_us (QUERY_TIMEOUT_MS);
+  const guint8 *data = NULL;
+  gsize size = 0;
+
+  for (;;)
+    {
+      int left = time_left_ms (end);
+
+      switch (teesql_pg_session_take (self, &data, &size, error))
+        {
+        case TEESQL_PG_COPY_END:
+          return TRUE;
+        case TEESQL_PG_COPY_MESSAGE:
+          break;
+        case TEESQL_PG_COPY_EMPTY:
+          if (left == 0)
+            return fail_for_time (error);
+          if (!teesql_pg_session_wait (self, TRUE, -1, left, error))
+            return FALSE;
+          break;
+        case TEESQL_PG_COPY_FAILED:
+        default:
+          return FALSE;
+        }
+    }
+}
+
+gboolean
+teesql_pg_session_end_copy (TeesqlPgSession *self, GError **error)
+{
+  if (!teesql_pg_session_put_end (self, error) || !session_pass_messages (self, error))
+    return FALSE;
+  for (;;)
+    {
+      g_autoptr (TeesqlPgAnswer) answer = NULL;
+
+      if (!session_get (self, QUERY_TIMEOUT_MS, &answer, error))
+        return FALSE;
+      if (answer == NULL)
+        return TRUE;
+      if (PQresultStatus (answer) == PGRES_FATAL_ERROR)
+        return session_error (self, answer, error);
+    }
+}

@@ -76,6 +76,8 @@ gboolean teesql_pg_session_wait (TeesqlPgSession *self, gboolean input, int wake
 gboolean teesql_pg_session_put (TeesqlPgSession *self, const guint8 *data, gsize size, GError **error)
     G_GNUC_WARN_UNUSED_RESULT; /* queues one message of the COPY, sends what the socket takes */
 gboolean teesql_pg_session_put_end (TeesqlPgSession *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* ends a COPY from our side, passes over what the server has sent meanwhile, and over its answers: another command may follow */
+gboolean teesql_pg_session_end_copy (TeesqlPgSession *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_pg_session_flush (TeesqlPgSession *self, guint timeout_ms, GError **error)
     G_GNUC_WARN_UNUSED_RESULT; /* waits until everything is sent */
 

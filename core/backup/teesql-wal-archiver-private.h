@@ -1,6 +1,7 @@
 #pragma once
 #include "backup/teesql-wal-archiver-queue.h"
 #include "backup/teesql-wal-archiver.h"
+#include "backup/teesql-wal-proof.h"
 
 G_BEGIN_DECLS
 
@@ -33,8 +34,14 @@ struct _TeesqlWalArchiver
   GAsyncQueue *tidy_jobs;
   GAsyncQueue *tidy_done; /* ends the limit of the last record */
 
+  /* of the receiver's thread */
+  TeesqlWalTrail *trail; /* of the stream that was begun last */
+  guint64 known_lsn;     /* up to here it was stored before it was begun; 0: nothing was */
+  gboolean is_compared;  /* what was stored of it is what the server has */
+
   GMutex mutex; /* of what follows */
   gboolean streaming;
+  gboolean proven;
   gboolean stopped;
   char *receive_problem;
   char *store_problem;
@@ -48,9 +55,10 @@ struct _TeesqlWalArchiver
 void teesql_wal_archiver_set_receive_problem (TeesqlWalArchiver *self, const GError *error);
 void teesql_wal_archiver_set_store_problem (TeesqlWalArchiver *self, const GError *error);
 void teesql_wal_archiver_set_streaming (TeesqlWalArchiver *self, gboolean streaming);
+void teesql_wal_archiver_set_proven (TeesqlWalArchiver *self, gboolean proven);
 /* whether waiting cannot help: what is there contradicts what comes */
 gboolean teesql_wal_archiver_is_fatal (const GError *error) G_GNUC_WARN_UNUSED_RESULT;
-void teesql_wal_archiver_fail (TeesqlWalArchiver *self, GError *error); /* (transfer full): stops for good */
+void teesql_wal_archiver_fail (TeesqlWalArchiver *self, GError *error);                             /* (transfer full): stops for good */
 void teesql_wal_archiver_tell (TeesqlWalArchiver *self, TeesqlWalEvent event, const char *message); /* on the receiver's thread */
 void teesql_wal_archiver_tell_facts (TeesqlWalArchiver *self);
 

@@ -54,6 +54,14 @@ teesql_wal_archiver_set_streaming (TeesqlWalArchiver *self, gboolean streaming)
 }
 
 void
+teesql_wal_archiver_set_proven (TeesqlWalArchiver *self, gboolean proven)
+{
+  g_mutex_lock (&self->mutex);
+  self->proven = proven;
+  g_mutex_unlock (&self->mutex);
+}
+
+void
 teesql_wal_archiver_fail (TeesqlWalArchiver *self, GError *error)
 {
   teesql_log_error ("backup", "WAL archiving stopped: %s", error->message);
@@ -148,6 +156,7 @@ teesql_wal_archiver_get_facts (TeesqlWalArchiver *self, TeesqlWalFacts *out)
   g_mutex_lock (&self->mutex);
   out->state = archiver_get_state (self, problem);
   out->gaps = self->gaps;
+  out->proven = self->proven;
   g_mutex_unlock (&self->mutex);
   if (problem != NULL)
     g_strlcpy (out->problem, problem, sizeof out->problem);
@@ -174,6 +183,7 @@ teesql_wal_archiver_new (const TeesqlWalArchiverOptions *options)
   self->event_data = options->event_data;
   self->system_identifier = record->system_identifier;
   self->segment_size = record->segment_size;
+  self->trail = teesql_wal_trail_new (record->segment_size);
   self->queue = teesql_wal_queue_new (record->segment_size, options->partial_interval_ms, options->synchronous);
   self->receive_cancellable = g_cancellable_new ();
   self->store_cancellable = g_cancellable_new ();
@@ -187,17 +197,58 @@ teesql_wal_archiver_new (const TeesqlWalArchiverOptions *options)
   return self;
 }
 
+GError *
+teesql_wal_archiver_dup_failure (TeesqlWalArchiver *self)
+{
+  GError *failure = NULL;
+
+  g_mutex_lock (&self->mutex);
+  failure = self->failure != NULL ? g_error_copy (self->failure) : NULL;
+  g_mutex_unlock (&self->mutex);
+  return failure;
+}
+
 static gboolean
 wait_fail (TeesqlWalArchiver *self, GError **error)
 {
-  gboolean failed = FALSE;
+  GError *failure = teesql_wal_archiver_dup_failure (self);
 
-  g_mutex_lock (&self->mutex);
-  failed = self->failure != NULL;
-  if (failed && error != NULL)
-    *error = g_error_copy (self->failure);
-  g_mutex_unlock (&self->mutex);
-  return failed ? FALSE : teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-stopped", "WAL archiving was stopped");
+  if (failure == NULL)
+    return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_UNAVAILABLE, "wal-stopped", "WAL archiving was stopped");
+  g_propagate_error (error, failure);
+  return FALSE;
+}
+
+static gboolean
+wait_proven_time_over (TeesqlWalArchiver *self, GError **error)
+{
+  TeesqlWalFacts facts;
+
+  teesql_wal_archiver_get_facts (self, &facts);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "it is not known yet whether the server goes on from what was archived%s%s",
+               facts.problem[0] != '\0' ? ": " : "", facts.problem);
+  return FALSE;
+}
+
+gboolean
+teesql_wal_archiver_wait_proven (TeesqlWalArchiver *self, guint timeout_ms, GCancellable *cancellable, GError **error)
+{
+  gint64 end_us = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
+
+  for (;;)
+    {
+      TeesqlWalFacts facts;
+
+      teesql_wal_archiver_get_facts (self, &facts);
+      if (facts.proven && facts.state != TEESQL_WAL_STOPPED)
+        return TRUE;
+      if (g_cancellable_set_error_if_cancelled (cancellable, error))
+        return FALSE;
+      if (g_get_monotonic_time () >= end_us)
+        return wait_proven_time_over (self, error);
+      if (facts.state == TEESQL_WAL_STOPPED || !teesql_wal_queue_pause (self->queue, WAIT_SLICE_US / 1000))
+        return wait_fail (self, error);
+    }
 }
 
 static gboolean
@@ -300,6 +351,7 @@ teesql_wal_archiver_free (TeesqlWalArchiver *self)
   g_async_queue_unref (self->tidy_jobs);
   g_async_queue_unref (self->tidy_done);
   teesql_wal_queue_unref (self->queue);
+  teesql_wal_trail_free (self->trail);
   g_object_unref (self->receive_cancellable);
   g_object_unref (self->store_cancellable);
   g_object_unref (self->tidy_cancellable);

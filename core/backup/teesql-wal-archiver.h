@@ -16,6 +16,7 @@ typedef enum
  * TeesqlWalFacts:
  * @lag_ms: age of the oldest WAL that the server has told us of and the store does not have; 0 when there is none
  * @gaps: times that WAL was lost since the start of the process
+ * @proven: the server we are connected to goes on from what was archived
  */
 typedef struct
 {
@@ -28,6 +29,7 @@ typedef struct
   guint64 segments;
   guint64 bytes;
   guint gaps;
+  gboolean proven;
   char problem[512];
 } TeesqlWalFacts;
 
@@ -76,6 +78,11 @@ TeesqlWalArchiver *teesql_wal_archiver_new (const TeesqlWalArchiverOptions *opti
 /* both as in the options; for what comes from now on */
 void teesql_wal_archiver_set_pace (TeesqlWalArchiver *self, int level, guint partial_interval_ms);
 void teesql_wal_archiver_get_facts (TeesqlWalArchiver *self, TeesqlWalFacts *out);
+/* (transfer full) (nullable): what stopped it for good */
+GError *teesql_wal_archiver_dup_failure (TeesqlWalArchiver *self) G_GNUC_WARN_UNUSED_RESULT;
+/* waits until the server is known to go on from what was archived: before that nothing of it may be added to a repository */
+gboolean teesql_wal_archiver_wait_proven (TeesqlWalArchiver *self, guint timeout_ms, GCancellable *cancellable, GError **error)
+    G_GNUC_WARN_UNUSED_RESULT;
 /* waits until WAL up to @lsn is durable, or the cancellable or @timeout_ms say no */
 gboolean teesql_wal_archiver_wait (TeesqlWalArchiver *self, guint64 lsn, guint timeout_ms, GCancellable *cancellable, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

@@ -24,6 +24,10 @@ receiver_begin (TeesqlWalReceiver *self, guint32 timeline, guint64 start_lsn, gu
         return FALSE;
     }
   teesql_wal_queue_begin (self->archiver->queue, timeline, start_lsn, durable_lsn, confirm_lsn, history, was_cut);
+  teesql_wal_trail_begin (self->archiver->trail, start_lsn);
+  self->archiver->known_lsn = 0;
+  self->archiver->is_compared = FALSE;
+  self->end_lsn = 0;
   return TRUE;
 }
 
@@ -51,10 +55,10 @@ teesql_wal_receiver_follow (TeesqlWalReceiver *self, guint32 timeline, guint64 s
   return TRUE;
 }
 
-static gboolean
-refuse_behind (const TeesqlWalReceiver *self, guint32 timeline, guint64 received, GError **error)
+gboolean
+teesql_wal_receiver_refuse_behind (const TeesqlWalReceiver *self, guint32 timeline, guint64 known_lsn, GError **error)
 {
-  g_autofree char *known = teesql_lsn_to_string (received);
+  g_autofree char *known = teesql_lsn_to_string (known_lsn);
   g_autofree char *found = teesql_lsn_to_string (self->server.lsn);
 
   return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, "server-behind",
@@ -62,6 +66,20 @@ refuse_behind (const TeesqlWalReceiver *self, guint32 timeline, guint64 received
                       "hint: its volume was rolled back, or an older copy was started; restore it from the repository, "
                       "or begin a new lineage with `teesql backup accept`",
                       found, self->server.timeline, known, timeline);
+}
+
+/* What the new timeline's first segment has from before the switch is the old one's only if the server came that way. Where the segment
+ * is gone that the switch lies in, so is the new one's, and what comes is a gap. */
+static gboolean
+leave_timeline (TeesqlWalReceiver *self, guint32 timeline, guint32 next, guint64 end, GError **error)
+{
+  TeesqlWalProve proven = teesql_wal_receiver_prove_left (self, timeline, end, error);
+
+  if (proven == TEESQL_WAL_PROVE_FAILED)
+    return FALSE;
+  if (proven == TEESQL_WAL_PROVE_REMOVED && end % self->archiver->segment_size == 0)
+    return teesql_wal_receiver_refuse_unproven (self, timeline, end, "the server has removed the segment before it", error);
+  return teesql_wal_receiver_follow (self, next, end, error);
 }
 
 /* The server was promoted while we were away. Timelines that ended before what we have are left at once; one that goes beyond it is
@@ -87,9 +105,10 @@ follow_history (TeesqlWalReceiver *self, GError **error)
                             "the server's timeline %u does not come from timeline %u, which was archived\n"
                             "hint: another restore of this cluster archives here; give the server a repository of its own",
                             self->server.timeline, timeline);
+      self->end_lsn = end;
       if (end > received)
         return TRUE;
-      if (!teesql_wal_receiver_follow (self, teesql_timeline_history_next (history, timeline, self->server.timeline), end, error))
+      if (!leave_timeline (self, timeline, teesql_timeline_history_next (history, timeline, self->server.timeline), end, error))
         return FALSE;
     }
   return TRUE;
@@ -104,7 +123,7 @@ check_timeline (TeesqlWalReceiver *self, GError **error)
   if (!teesql_wal_queue_get_position (self->archiver->queue, &timeline, &received))
     return TRUE;
   if (self->server.timeline < timeline || (self->server.timeline == timeline && self->server.lsn < received))
-    return refuse_behind (self, timeline, received, error);
+    return teesql_wal_receiver_refuse_behind (self, timeline, received, error);
   return self->server.timeline == timeline || follow_history (self, error);
 }
 
@@ -132,26 +151,42 @@ make_slot (TeesqlWalReceiver *self, TeesqlSlot *out, GError **error)
   return teesql_pg_server_ask (self->session, &self->server, error);
 }
 
+/* Where the stream could not go on either, WAL is lost. Where it could, there is only no proof that it is the same WAL: the LSN alone
+ * would join two histories. */
+gboolean
+teesql_wal_receiver_miss (TeesqlWalReceiver *self, GError **error)
+{
+  guint32 timeline = 0;
+  guint64 received = 0;
+  const TeesqlSlot *slot = &self->slot;
+
+  teesql_wal_queue_get_position (self->archiver->queue, &timeline, &received);
+  if (self->needed_lsn < segment_start (self, received) && slot->restart_lsn != 0 && slot->restart_timeline == timeline &&
+      segment_start (self, slot->restart_lsn) <= received)
+    return teesql_wal_receiver_refuse_unproven (self, timeline, received, "the server has removed the segment before it", error);
+  return teesql_wal_receiver_leap (self, "the server has removed it", error);
+}
+
 gboolean
 teesql_wal_receiver_leap (TeesqlWalReceiver *self, const char *why, GError **error)
 {
-  TeesqlSlot slot;
+  TeesqlSlot *slot = &self->slot;
   guint32 timeline = 0;
   guint64 received = 0;
   g_autofree char *from = NULL;
   g_autofree char *to = NULL;
   g_autofree char *message = NULL;
 
-  if (!teesql_slot_drop (self->session, self->archiver->slot, error) || !make_slot (self, &slot, error))
+  if (!teesql_slot_drop (self->session, self->archiver->slot, error) || !make_slot (self, slot, error))
     return FALSE;
-  if (teesql_wal_queue_get_position (self->archiver->queue, &timeline, &received) && slot.restart_timeline == timeline &&
-      segment_start (self, slot.restart_lsn) <= received)
+  if (teesql_wal_queue_get_position (self->archiver->queue, &timeline, &received) && slot->restart_timeline == timeline &&
+      segment_start (self, slot->restart_lsn) <= received)
     return TRUE; /* the slot was lost, the WAL was not */
   from = teesql_lsn_to_string (received);
-  to = teesql_lsn_to_string (segment_start (self, slot.restart_lsn));
+  to = teesql_lsn_to_string (segment_start (self, slot->restart_lsn));
   message = g_strdup_printf ("WAL from %s on timeline %u to %s on timeline %u is lost to the archive (%s): a full backup is needed", from,
-                             timeline, to, slot.restart_timeline, why);
-  if (!begin_at_slot (self, &slot, error))
+                             timeline, to, slot->restart_timeline, why);
+  if (!begin_at_slot (self, slot, error))
     return FALSE;
   teesql_wal_archiver_tell (self->archiver, TEESQL_WAL_EVENT_GAP, message);
   return TRUE;
@@ -167,29 +202,35 @@ begin_first (TeesqlWalReceiver *self, const TeesqlSlot *slot, GError **error)
   if (head.lsn == 0 || head.timeline == 0)
     return begin_at_slot (self, slot, error);
   if (self->server.timeline < head.timeline)
-    return refuse_behind (self, head.timeline, head.lsn, error);
+    return teesql_wal_receiver_refuse_behind (self, head.timeline, head.lsn, error);
   if (self->server.timeline == head.timeline && self->server.lsn < head.lsn)
-    return refuse_behind (self, head.timeline, head.lsn, error);
-  return receiver_begin (self, head.timeline, segment_start (self, head.lsn), head.lsn, head.lsn, TRUE, error);
+    return teesql_wal_receiver_refuse_behind (self, head.timeline, head.lsn, error);
+  if (!receiver_begin (self, head.timeline, segment_start (self, head.lsn), head.lsn, head.lsn, TRUE, error))
+    return FALSE;
+  self->archiver->known_lsn = head.lsn;
+  return TRUE;
 }
 
 gboolean
 teesql_wal_receiver_place (TeesqlWalReceiver *self, GError **error)
 {
-  TeesqlSlot slot;
+  TeesqlSlot *slot = &self->slot;
   guint32 timeline = 0;
   guint64 received = 0;
   gboolean is_lost = FALSE;
 
-  if (!teesql_slot_read (self->session, self->archiver->slot, &slot, error))
+  if (!teesql_slot_read (self->session, self->archiver->slot, slot, error))
     return FALSE;
-  is_lost = slot.exists && slot.restart_lsn == 0;
-  if (!slot.exists && !make_slot (self, &slot, error))
+  is_lost = slot->exists && slot->restart_lsn == 0;
+  if (!slot->exists && !make_slot (self, slot, error))
     return FALSE;
   /* one that never reserved anything was made by hand: nothing is lost with it */
-  if (is_lost && (!teesql_slot_drop (self->session, self->archiver->slot, error) || !make_slot (self, &slot, error)))
+  if (is_lost && (!teesql_slot_drop (self->session, self->archiver->slot, error) || !make_slot (self, slot, error)))
     return FALSE;
-  if (!teesql_wal_queue_get_position (self->archiver->queue, &timeline, &received) && !begin_first (self, &slot, error))
+  if (!teesql_wal_queue_get_position (self->archiver->queue, &timeline, &received) && !begin_first (self, slot, error))
     return FALSE;
-  return check_timeline (self, error);
+  if (!check_timeline (self, error))
+    return FALSE;
+  teesql_wal_queue_note_server (self->archiver->queue, self->server.lsn); /* what waits, however long it takes until the stream begins */
+  return TRUE;
 }

@@ -17,6 +17,26 @@
 
 /* -- What we say ------------------------------------------------------------------------------------------------ */
 
+static gboolean
+put_status (TeesqlWalReceiver *self, guint64 flushed, GError **error)
+{
+  guint8 status[TEESQL_WAL_STATUS_SIZE];
+
+  teesql_wal_status_write (MAX (self->position, flushed), flushed, g_get_real_time (), status);
+  return teesql_pg_session_put (self->session, status, sizeof status, error);
+}
+
+/* One byte less than what is durable, so that the slot keeps the segment that ends there: the next connection is held against it. Commits
+ * that wait were let go by the true one before. A server that asks may be shutting down, and waits for the true one alone. */
+static gboolean
+keep_segment (TeesqlWalReceiver *self, guint64 confirmed, GError **error)
+{
+  gboolean was_asked = self->was_asked;
+
+  self->was_asked = FALSE;
+  return was_asked || confirmed == 0 || confirmed % self->archiver->segment_size != 0 || put_status (self, confirmed - 1, error);
+}
+
 /* Also while nothing is read because memory is full: wal_sender_timeout never ends a connection whose other side is only slow. */
 static gboolean
 send_status (TeesqlWalReceiver *self, GError **error)
@@ -24,15 +44,13 @@ send_status (TeesqlWalReceiver *self, GError **error)
   TeesqlWalQueue *queue = self->archiver->queue;
   guint64 confirmed = teesql_wal_queue_get_confirmed (queue, self->timeline);
   gint64 now_us = g_get_monotonic_time ();
-  guint8 status[TEESQL_WAL_STATUS_SIZE];
 
   if (now_us < self->status_due_us && confirmed == self->told_lsn)
     return TRUE;
-  teesql_wal_status_write (MAX (self->position, confirmed), confirmed, g_get_real_time (), status);
   self->told_lsn = confirmed;
   self->status_sent_us = now_us;
   self->status_due_us = now_us + (gint64) self->status_interval_ms * 1000;
-  return teesql_pg_session_put (self->session, status, sizeof status, error);
+  return put_status (self, confirmed, error) && keep_segment (self, confirmed, error);
 }
 
 /* A server that shuts down asks, again and again, until everything it sent is confirmed. */
@@ -41,6 +59,7 @@ note_question (TeesqlWalReceiver *self)
 {
   gint64 now_us = g_get_monotonic_time ();
 
+  self->was_asked = TRUE;
   self->status_due_us = MIN (self->status_due_us, MAX (now_us, self->status_sent_us + REPLY_SPACE_US));
   teesql_wal_queue_want (self->archiver->queue, self->position);
   if (self->asked_us == 0 && teesql_wal_queue_get_confirmed (self->archiver->queue, self->timeline) < self->position)
@@ -83,6 +102,7 @@ keep_rest (TeesqlWalReceiver *self, const guint8 *data, gsize size)
 {
   gsize taken = teesql_wal_queue_append (self->archiver->queue, data, size);
 
+  teesql_wal_trail_add (self->archiver->trail, data, taken);
   self->position += taken;
   self->rest = taken < size ? data + taken : NULL;
   self->rest_size = size - taken;
@@ -193,9 +213,8 @@ stream_copy (TeesqlWalReceiver *self, GError **error)
 
 /* -- One stream ------------------------------------------------------------------------------------------------- */
 
-/* Whether the server refused because it has no WAL for us any more. */
-static gboolean
-is_removed (const TeesqlWalReceiver *self)
+gboolean
+teesql_wal_receiver_is_removed (const TeesqlWalReceiver *self)
 {
   const char *sqlstate = teesql_pg_session_get_sqlstate (self->session);
 
@@ -253,6 +272,7 @@ teesql_wal_receiver_stream (TeesqlWalReceiver *self, GError **error)
   self->told_lsn = 0;
   self->status_due_us = 0;
   self->asked_us = 0;
+  self->was_asked = FALSE;
   self->full_us = 0;
   self->rest = NULL;
   if (!stream_start (self, error))
@@ -285,6 +305,29 @@ receiver_open (TeesqlWalReceiver *self, GError **error)
   return TRUE;
 }
 
+/* Nothing is taken from a server that was not proven to go on from what we have. */
+static gboolean
+receive_stream (TeesqlWalReceiver *self, gboolean *out_streamed, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  TeesqlWalProve proven = teesql_wal_receiver_prove (self, error);
+  gboolean ended = FALSE;
+
+  if (proven == TEESQL_WAL_PROVE_REMOVED)
+    return teesql_wal_receiver_miss (self, error);
+  if (proven != TEESQL_WAL_PROVEN)
+    return FALSE;
+  teesql_wal_archiver_set_proven (self->archiver, TRUE);
+  ended = teesql_wal_receiver_stream (self, &local_error);
+  *out_streamed = *out_streamed || self->status_sent_us != 0;
+  if (ended)
+    return TRUE;
+  if (teesql_wal_receiver_is_removed (self))
+    return teesql_pg_session_finish (self->session, NULL) && teesql_wal_receiver_leap (self, local_error->message, error);
+  g_propagate_error (error, g_steal_pointer (&local_error));
+  return FALSE;
+}
+
 /* One connection; @out_streamed: it was good for something. Returns with an error, always. */
 static void
 receive_once (TeesqlWalArchiver *archiver, gboolean *out_streamed, GError **error)
@@ -293,16 +336,8 @@ receive_once (TeesqlWalArchiver *archiver, gboolean *out_streamed, GError **erro
   gboolean ok = receiver_open (&self, error) && teesql_wal_receiver_place (&self, error);
 
   while (ok)
-    {
-      g_autoptr (GError) local_error = NULL;
-
-      ok = teesql_wal_receiver_stream (&self, &local_error);
-      *out_streamed = *out_streamed || self.status_sent_us != 0;
-      if (!ok && is_removed (&self))
-        ok = teesql_pg_session_finish (self.session, NULL) && teesql_wal_receiver_leap (&self, local_error->message, error);
-      else if (!ok)
-        g_propagate_error (error, g_steal_pointer (&local_error));
-    }
+    ok = receive_stream (&self, out_streamed, error);
+  teesql_wal_archiver_set_proven (archiver, FALSE);
   teesql_pg_session_free (self.session);
 }
 
