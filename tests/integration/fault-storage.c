@@ -95,8 +95,12 @@ on_inner_done (GObject *source, GAsyncResult *result, gpointer user_data)
         break;
       }
     case CALL_GET:
-      return_object (task, teesql_storage_get_finish (inner, result, &error), error);
-      break;
+      {
+        gpointer stream = teesql_storage_get_finish (inner, result, &error); /* before @error is read */
+
+        return_object (task, stream, error);
+        break;
+      }
     case CALL_REMOVE:
     default:
       if (teesql_storage_remove_finish (inner, result, &error))
