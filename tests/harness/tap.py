@@ -30,7 +30,7 @@ def skip_all(reason):
 
 def comment(text):
     for line in str(text).splitlines():
-        print(f"# {line}")
+        print(f"# {line}", flush=True)
 
 
 def run(*arguments):
