@@ -16,6 +16,7 @@ import threading
 import time
 
 from . import ceph, pgclient, tap
+from .archive import Archive, CephObjects, FileObjects, GcsObjects
 from .processes import TEESQL, Process, folder, free_port, run, wait_for
 from .world import World, postgres_bindir, postgres_user
 
@@ -78,6 +79,9 @@ class FileStore:
     def settings(self, _):
         return {"plugin": "file", "path": self.path}
 
+    def objects(self):
+        return FileObjects(self.path)
+
     def kill(self):
         os.chmod(self.path, 0)
 
@@ -100,6 +104,9 @@ class CephStore:
         return {"plugin": "s3", "endpoint": self.ceph.url, "bucket": self.bucket, "prefix": "orders", "path-style": "true",
                 "access-key-id": self.ceph.ACCESS_KEY, "secret-access-key": f"file:{secret}"}
 
+    def objects(self):
+        return CephObjects(self.ceph, self.bucket, "orders")
+
     def kill(self):
         self.ceph.gateway.kill()
 
@@ -120,6 +127,9 @@ class GcsStore:
     def settings(self, _):
         return {"plugin": "gcs", "endpoint": f"http://127.0.0.1:{self.port}", "bucket": self.bucket, "prefix": "orders", "credentials": "metadata",
                 "metadata-endpoint": f"http://127.0.0.1:{self.port}"}
+
+    def objects(self):
+        return GcsObjects(self.port, self.bucket, "orders", self.token)
 
     def kill(self):
         self.process.kill()
@@ -249,6 +259,35 @@ class Bench:
             self.thread.join(0.2)
 
 
+class Claims(threading.Thread):
+    """What the server was told to be durable, by the moment: it may forget WAL up to there."""
+    QUESTION = "SELECT coalesce(max(greatest(s.restart_lsn, r.flush_lsn)), '0/0') FROM pg_replication_slots s LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid"
+
+    def __init__(self, world):
+        super().__init__(daemon=True)
+        self.world, self.ending, self.newest = world, threading.Event(), 0
+
+    def run(self):
+        while not self.ending.is_set():
+            try:
+                session = Session(self.world)
+            except (OSError, EOFError, pgclient.ServerError, AssertionError):
+                self.ending.wait(0.1)  # the server is away
+                continue
+            try:
+                while not self.ending.wait(0.001):
+                    self.newest = max(self.newest, lsn(session.query(self.QUESTION)[0][0]))
+            except (OSError, EOFError, pgclient.ServerError):
+                pass
+            finally:
+                session.close()
+
+    def stop(self):
+        self.ending.set()
+        self.join(130)
+        return self.newest
+
+
 # --- the operator
 
 
@@ -257,6 +296,7 @@ class Site:
 
     def __init__(self, stores, bench=50, **backup):
         self.stores, self.restored = stores, 0
+        self.archive, self.durable, self.lineages = None, {}, 0
         self.world = World(start=False, managed=True)
         self.backup_settings = {"storages": ";".join(store.name for store in stores)}
         self.configure(**backup)
@@ -301,7 +341,17 @@ class Site:
         result = self.teesql("status", check=False)
         if result.returncode not in (0, 1) or not result.stdout:
             return {}
-        return json.loads(result.stdout)["backups"].get((store or self.stores[0]).name, {})
+        name = (store or self.stores[0]).name
+        facts = json.loads(result.stdout)["backups"].get(name, {})
+        if facts.get("durable_lsn") is not None:
+            lineage, durable = self.durable.get(name, (None, 0))
+            assert facts["durable_lsn"] >= durable or lineage != self.lineages, f"durable WAL went back from {lsn_text(durable)} to {lsn_text(facts['durable_lsn'])}"
+            self.durable[name] = (self.lineages, facts["durable_lsn"])
+        return facts
+
+    def new_lineage(self):
+        """An operator accepts what is there, or it was restored: only then may the end of durable WAL be an earlier one."""
+        self.lineages += 1
 
     def wait_facts(self, condition, what, seconds=120, store=None):
         seen = {}
@@ -440,25 +490,35 @@ class Site:
             self.world.daemon.child.wait()
             self.world.postgres.stop()
 
+    def check_archive(self, start, end):
+        """WAL from @start up to @end is in the store, by somebody else's reading. Returns: how far it goes."""
+        if self.archive is None:
+            self.archive = Archive(self.stores[0].objects(), self.world)
+        return self.archive.check(start, end)[-1][-1]
+
     def kill_round(self, number):
+        kept = lsn(self.ask("backup", "list")["backups"][-1]["start_lsn"])
         victim = RANDOM.choice(["teesqld", "host", "postgres", "store", "everything"])
         kind = RANDOM.choice([None, [], ["--full"]])
         asked = None
         if kind is not None:
             asked = self.start("backup", "now", *kind)
+        claims = Claims(self.world)
+        claims.start()
         pass_time(RANDOM.uniform(0.1, 2.5))
         durable = self.facts().get("durable_lsn") or 0
         self.kill(victim, RANDOM.uniform(0.2, 2))
+        confirmed = claims.stop()
+        there = self.check_archive(kept, max(durable, confirmed))  # before anybody can make up for it
         if not self.world.daemon.alive():
             self.start_daemon()
         if asked:
             asked.communicate(timeout=180)
         self.wait_streaming()
         rows, choice = self.reachable_rows(more=40)
-        assert self.facts()["durable_lsn"] >= durable, "the archive went back"
         one, other = RANDOM.choice(choice), RANDOM.choice(choice)
         doing = "nothing" if kind is None else "a full backup" if kind else "a backup"
-        tap.comment(f"round {number + 1}: killed {victim} during {doing}; {len(rows)} rows; to {lsn_text(one.lsn_after)} and {time_text(other.time_after)}")
+        tap.comment(f"round {number + 1}: killed {victim} during {doing}; confirmed {lsn_text(confirmed)}, stored {lsn_text(there)}; {len(rows)} rows; to {lsn_text(one.lsn_after)} and {time_text(other.time_after)}")
         self.check_lsn(rows, one, thorough=True)
         self.check_time(rows, other)
         return victim

@@ -356,6 +356,7 @@ def rolled_back(site):
     tap.equal(result.returncode, 1, result.stderr)
     tap.contains(result.stderr, "was rolled back")
     site.writer.wait_more(5)  # SQL goes on
+    site.new_lineage()
     tap.equal(site.ask("backup", "accept")["parent_lineage"], lineage)
     site.wait_streaming()
     listing = wait_for(lambda: (lambda l: l if l["backups"] else None)(site.ask("backup", "list")), "a full backup", 60)
@@ -392,6 +393,7 @@ def zero_loss(_):
         site.world.postgres.stop()
         rows = [row for row in site.writer.snapshot() if row.number <= acknowledged]
         shutil.rmtree(os.path.join(site.world.dir, "state"))
+        site.new_lineage()
         site.start_daemon()
         if os.geteuid() == 0:  # PostgreSQL's user passes, and root's own group keeps nobody out who is in it
             tap.equal(oct(os.stat(os.path.join(site.world.dir, "state")).st_mode & 0o777), "0o711")
