@@ -162,6 +162,17 @@ static const Case cases[] = {
   { "quote/migratable", "token-attributes", { CLAIMS ("\"tdx_is_migratable\":false", "\"tdx_is_migratable\":true"), .nested = TRUE } },
   { "quote/SEAM SVN of another", "token-svn", { CLAIMS ("\"tdx_seamsvn\":", "\"tdx_seamsvn\":1") } },
   { "quote/no SEAM SVN", "token-claim-absent", { CLAIMS ("\"tdx_seamsvn\"", "\"tdx_other\"") } },
+  { "quote/protection keys",
+    "token-attributes",
+    { CLAIMS ("\"tdx_seamsvn\"", "\"tdx_td_attributes_protection_keys\":true,\"tdx_seamsvn\"") } },
+  { "quote/key locker", "token-attributes", { CLAIMS ("\"tdx_seamsvn\"", "\"tdx_td_attributes_key_locker\":true,\"tdx_seamsvn\"") } },
+  { "quote/perfmon", "token-attributes", { CLAIMS ("\"tdx_seamsvn\"", "\"tdx_td_attributes_perfmon\":true,\"tdx_seamsvn\"") } },
+  { "quote/dbgstat below", "token-debug", { CLAIMS ("\"disabled\"", "\"enabled\""), .nested = TRUE } },
+  { "quote/dbgstat above", "token-layout", { CLAIMS ("\"iat\"", "\"dbgstat\":\"enabled\",\"iat\""), .nested = TRUE } },
+  { "claims/user data below",
+    "token-held-data",
+    { CLAIMS ("\"tdx_mrtd\"", "\"attester_held_data\":\"AA==\",\"tdx_mrtd\""), .nested = TRUE } },
+  { "key/chain has not begun", "key-dates", { .later = -200000000 } },
   { "status/unknown", "token-tcb-status", { CLAIMS ("\"UpToDate\"", "\"Splendid\"") } },
   { "status/revoked", "token-tcb-status", { CLAIMS ("\"UpToDate\"", "\"Revoked\"") } },
   { "status/absent", "token-claim-absent", { CLAIMS ("\"attester_tcb_status\"", "\"other\"") } },
@@ -226,6 +237,78 @@ test_every_field (void)
         check (&(Recipe){ CLAIMS (name, other), .nested = nested == 1 }, "token-claim-absent");
         check (&(Recipe){ CLAIMS (from, name), .nested = nested == 1 }, "token-claim-type");
       }
+}
+
+/* A claim on both levels that differs is two claims; the same one twice is one. */
+static void
+test_both_levels (void)
+{
+  static const char *const names[] = {
+    "attester_type",
+    "attester_tcb_status",
+    "attester_tcb_date",
+    "attester_advisory_ids",
+    "dbgstat",
+    "tdx_mrtd",
+    "tdx_rtmr0",
+    "tdx_rtmr1",
+    "tdx_rtmr2",
+    "tdx_rtmr3",
+    "tdx_report_data",
+    "tdx_mrseam",
+    "tdx_mrsignerseam",
+    "tdx_mrconfigid",
+    "tdx_mrowner",
+    "tdx_mrownerconfig",
+    "tdx_td_attributes",
+    "tdx_xfam",
+    "tdx_seam_attributes",
+    "tdx_tee_tcb_svn",
+    "tdx_seamsvn",
+    "tdx_is_debuggable",
+    "tdx_is_migratable",
+    "tdx_td_attributes_debug",
+    "tdx_collateral",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *to = g_strdup_printf ("\"%s\":\"another\",\"iat\"", names[i]);
+
+      check (&(Recipe){ CLAIMS ("\"iat\"", to), .nested = TRUE }, "token-layout");
+    }
+  check (&(Recipe){ CLAIMS ("\"iat\"", "\"dbgstat\":\"disabled\",\"iat\""), .nested = TRUE }, NULL);
+}
+
+/* What is large is refused before anything is made of it. */
+static void
+test_amounts (void)
+{
+  g_autofree char *long_name = g_strnfill (20000, 'x');
+  g_autofree char *header = g_strdup_printf ("\"y\":\"%s\",\"typ\"", long_name);
+  g_autofree char *kid = g_strnfill (257, 'k');
+  g_autoptr (GString) advisories = g_string_new (NULL);
+
+  for (guint i = 0; i < 129; i++)
+    g_string_append_printf (advisories, "%s\"INTEL-SA-%05u\"", i > 0 ? "," : "", i);
+  check (&(Recipe){ HEADER ("\"typ\"", header) }, "token-header");
+  check (&(Recipe){ HEADER ("key-0", kid) }, "token-kid");
+  check (&(Recipe){ CLAIMS ("\"INTEL-SA-00837\"", advisories->str) }, "token-advisories");
+}
+
+static void
+test_long_signature (void)
+{
+  const Recipe recipe = { 0 };
+  g_autofree char *token = make_token (&recipe);
+  g_autofree char *more = g_strnfill (684, 'A');
+  g_autofree char *grown = g_strconcat (token, more, NULL);
+  const ItaTokenRules rules = { .key_set_url = TEST_KEY_URL };
+  g_autoptr (GError) error = NULL;
+
+  grown[strlen (token) - 1] = 'A';
+  g_assert_null (ita_token_parse (grown, strlen (grown), &rules, &error));
+  g_assert_cmpstr (teesql_error_get_reason (error), ==, "token-form");
 }
 
 static void
@@ -353,8 +436,16 @@ test_keys (void)
   g_autofree char *many = g_strnfill (1100, 'A');
   g_autofree char *huge = g_strdup_printf ("\"n\":\"%s\",\"m\":\"", many);
   g_autofree char *huge_key = test_replace (set, "\"n\":\"", huge);
+  g_autofree char *seven_hundred = g_strnfill (700, 'f');
+  g_autofree char *larger = g_strdup_printf ("\"n\":\"%s\",\"m\":\"", seven_hundred);
+  g_autofree char *large_key = test_replace (set, "\"n\":\"", larger);
+  g_autofree char *empty_kid = test_replace (set, "key-0", "");
+  g_autoptr (GString) crowd = g_string_new ("{\"keys\":[{\"kty\":\"EC\"}");
   g_autofree char *large = g_strnfill (300000, ' ');
 
+  for (guint i = 0; i < 32; i++)
+    g_string_append (crowd, ",{\"kty\":\"EC\"}");
+  g_string_append (crowd, "]}");
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
       g_autofree char *one = test_authority_key ("key-0", rows[i].exponent, rows[i].chain);
@@ -369,6 +460,9 @@ test_keys (void)
   keys_are (blank_kid, "key-form");
   keys_are (blank_alg, "key-form");
   keys_are (huge_key, "key-form");
+  keys_are (large_key, "key-size");
+  keys_are (empty_kid, "key-form");
+  keys_are (crowd->str, "keys-form");
   keys_are (large, "keys-size");
   keys_are ("<html>", "keys-json");
   keys_are ("{\"keys\":{}}", "keys-form");
@@ -426,6 +520,9 @@ main (int argc, char **argv)
       g_test_add_data_func (path, &cases[i], test_case);
     }
   g_test_add_func ("/ita/token/SR-10/every field must be that of the quote", test_every_field);
+  g_test_add_func ("/ita/token/on both levels", test_both_levels);
+  g_test_add_func ("/ita/token/amounts", test_amounts);
+  g_test_add_func ("/ita/token/a signature that is too long", test_long_signature);
   g_test_add_func ("/ita/token/what is not learnt is absent", test_learnt);
   g_test_add_func ("/ita/token/forms", test_forms);
   g_test_add_func ("/ita/base64url/is strict", test_base64url_strict);

@@ -24,6 +24,7 @@ typedef struct
   guint n_keys;
   gboolean key_was_right;
   gboolean body_was_right;
+  char *sent; /* the last question */
 } Authority;
 
 static char *
@@ -41,6 +42,8 @@ answer_attest (Authority *self, const TestRequest *request)
 
   self->n_attest++;
   self->key_was_right = g_strcmp0 (key, API_KEY) == 0 && id != NULL;
+  g_free (self->sent);
+  self->sent = g_strdup (sent);
   self->body_was_right = strstr (sent, "\"tdx\":{\"quote\":\"") != NULL && strstr (sent, "nonce") == NULL;
   return self->attest != NULL ? g_strdup (self->attest) : test_answer (200, "", body);
 }
@@ -153,6 +156,7 @@ tear_down (Fixture *self, gconstpointer data)
 {
   g_object_unref (self->verifier);
   test_store_free (self->store);
+  g_free (self->authority.sent);
   test_world_free (self->authority.world);
 }
 
@@ -206,6 +210,24 @@ test_rotation_together (Fixture *self, gconstpointer data)
       g_object_unref (results[i]);
     }
   g_assert_cmpuint (self->authority.n_keys, ==, 2);
+}
+
+/* What stands behind the quote's end is signed by nobody: it is our peer's to write, and nobody's to read. */
+static void
+test_tail (Fixture *self, gconstpointer data)
+{
+  gsize size = 0;
+  const guint8 *quote = g_bytes_get_data (self->authority.world->quote, &size);
+  g_autoptr (GByteArray) longer = g_byte_array_new ();
+  g_autoptr (GBytes) bytes = NULL;
+  g_autofree char *encoded = g_base64_encode (quote, size);
+  g_autofree char *member = g_strdup_printf ("\"quote\":\"%s\"", encoded);
+
+  g_byte_array_append (longer, quote, (guint) size);
+  g_byte_array_append (longer, (const guint8 *) "behind its end", 14);
+  bytes = g_byte_array_free_to_bytes (g_steal_pointer (&longer));
+  expect (self->verifier, bytes, NULL, 0);
+  g_assert_nonnull (strstr (self->authority.sent, member));
 }
 
 /* While the limit lasts nobody is asked. */
@@ -335,11 +357,40 @@ test_options (void)
   options_are ("base-url", "https://a.example", "jwks-url", "http://a.example/certs", "ita-url");
   options_are ("base-url", "https://u@a.example", "jwks-url", "https://a.example/certs", "ita-url");
   options_are ("base-url", "https://a.example", "jwks-url", "https://a.example/keys", "ita-url");
+  options_are ("base-url", "https://a.example/path", "jwks-url", "https://a.example/certs", "ita-url");
+  options_are ("base-url", "https://a.example?q=1", "jwks-url", "https://a.example/certs", "ita-url");
+  options_are ("base-url", "https://a.example#f", "jwks-url", "https://a.example/certs", "ita-url");
+  options_are ("base-url", "http://127.0.0.1.evil.example", "jwks-url", "https://a.example/certs", "ita-url");
+  options_are ("issuer", "https://a.example", NULL, NULL, "ita-url");
+  options_are ("proxy", "https://a.example:3128", NULL, NULL, "ita-proxy");
   options_are ("base-url", "https://api.trustauthority.intel.com", "jwks-url", "https://portal.trustauthority.intel.com/certs", NULL);
   options_are ("proxy", "socks://x", NULL, NULL, "ita-proxy");
   options_are ("ca-file", "/nonexistent", NULL, NULL, "ita-ca-file");
   options_are ("pinned-root", "abcd", NULL, NULL, "ita-pinned-root");
   options_are ("trusted-root", "/nonexistent", NULL, NULL, "trusted-root");
+}
+
+static void
+policies_are (const char *const *ids, const char *reason)
+{
+  g_autoptr (TeesqlSecret) key = api_key (API_KEY);
+  g_autoptr (TeesqlVerifier) verifier = g_object_new (ITA_TYPE_VERIFIER, "api-key", key, "policy-ids", ids, NULL);
+  g_autoptr (GError) error = start (verifier);
+
+  g_assert_cmpstr (error != NULL ? teesql_error_get_reason (error) : NULL, ==, reason);
+}
+
+static void
+test_policy_ids (void)
+{
+  const char *one = "6a3f0d1e-0000-4000-8000-000000000001";
+  const char *const many[] = { one, one, one, one, one, one, one, one, one, one, one, NULL };
+  const char *const word[] = { "everything", NULL };
+
+  policies_are ((const char *const[]){ one, NULL }, NULL);
+  policies_are (many + 1, NULL);
+  policies_are (many, "ita-policy-ids");
+  policies_are (word, "ita-policy-ids");
 }
 
 static void
@@ -366,6 +417,7 @@ main (int argc, char **argv)
   ADD ("/ita/verifier/an honest authority", test_honest, NULL);
   ADD ("/ita/verifier/keys change in mid-flight", test_rotation, NULL);
   ADD ("/ita/verifier/keys change under several questions", test_rotation_together, NULL);
+  ADD ("/ita/verifier/nothing behind the quote is sent", test_tail, NULL);
   ADD ("/ita/verifier/rate limit", test_rate_limit, NULL);
   ADD ("/ita/verifier/rate limit without end", test_absurd_limit, NULL);
   ADD ("/ita/verifier/a stranger's quote asks nobody", test_stranger, NULL);
@@ -378,6 +430,7 @@ main (int argc, char **argv)
       ADD (path, test_mishap, &mishaps[i]);
     }
   g_test_add_func ("/ita/verifier/options", test_options);
+  g_test_add_func ("/ita/verifier/policy ids", test_policy_ids);
   g_test_add_func ("/ita/verifier/api key", test_api_key);
   code = g_test_run ();
   test_pki_free ();
