@@ -4,7 +4,8 @@
 #include "base/teesql-log.h"
 #include "postgres/teesql-pg-connection.h"
 
-#define TICK_MS 1000
+#define TICK_MS   1000
+#define REMARK_US (30 * G_USEC_PER_SEC) /* the server's settings are looked at again */
 
 static const char server_sql[] =
     "SELECT system_identifier::text, (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_segment_size'),"
@@ -33,6 +34,8 @@ struct _TeesqlBackupService
   GPtrArray *runners; /* TeesqlBackupRunner; empty until the server was asked */
   GCancellable *stopping;
   guint tick_id;
+  gint64 asked_us;
+  GHashTable *remarks; /* reasons that stand as notices */
   gboolean asking;
   gboolean warned;
 };
@@ -44,9 +47,15 @@ G_DEFINE_FINAL_TYPE (TeesqlBackupService, teesql_backup_service, G_TYPE_OBJECT)
 static void
 remark (TeesqlBackupService *self, const char *reason, gboolean applies, const char *message)
 {
-  teesql_status_remove_notice (self->status, reason, "");
-  if (!applies)
+  if (applies == g_hash_table_contains (self->remarks, reason))
     return;
+  if (!applies)
+    {
+      g_hash_table_remove (self->remarks, reason);
+      teesql_status_remove_notice (self->status, reason, "");
+      return;
+    }
+  g_hash_table_add (self->remarks, (gpointer) reason);
   teesql_log_warning ("backup", "%s: %s", reason, message);
   teesql_status_add_notice (self->status, reason, "", message);
 }
@@ -105,7 +114,8 @@ take_answer (TeesqlBackupService *self, const TeesqlPgResult *result, GError **e
     return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_CONFIG, "wal-level",
                         "wal_level is minimal: WAL cannot be archived\nhint: wal_level = replica, and a restart of the server");
   remark_settings (self, result);
-  start_runners (self, identifier, (guint32) segment_size);
+  if (self->runners->len == 0)
+    start_runners (self, identifier, (guint32) segment_size);
   return TRUE;
 }
 
@@ -114,7 +124,7 @@ static void
 asking_failed (TeesqlBackupService *self, const GError *error)
 {
   self->asking = FALSE;
-  if (g_cancellable_is_cancelled (self->stopping))
+  if (g_cancellable_is_cancelled (self->stopping) || self->runners->len > 0) /* these say themselves what they wait for */
     return;
   if (!self->warned)
     teesql_log_warning ("backup", "backups wait for the server: %s", error->message);
@@ -157,6 +167,7 @@ ask_server (TeesqlBackupService *self)
   if (self->asking || self->password == NULL)
     return;
   self->asking = TRUE;
+  self->asked_us = g_get_monotonic_time ();
   teesql_pg_connection_open_async (self->config, teesql_config_get_string (self->config, "postgresql", "admin-user"), "postgres",
                                    self->password, self->stopping, opened_cb, g_object_ref (self));
 }
@@ -198,9 +209,9 @@ tick_cb (gpointer data)
 {
   TeesqlBackupService *self = data;
 
-  if (self->runners->len == 0)
+  if (self->runners->len == 0 || g_get_monotonic_time () - self->asked_us > REMARK_US)
     ask_server (self);
-  else
+  if (self->runners->len > 0)
     publish (self);
   return G_SOURCE_CONTINUE;
 }
@@ -335,6 +346,7 @@ teesql_backup_service_finalize (GObject *object)
 
   teesql_backup_service_stop (self);
   g_ptr_array_unref (self->runners);
+  g_hash_table_unref (self->remarks);
   g_clear_object (&self->keys);
   g_clear_object (&self->status);
   g_clear_object (&self->stopping);
@@ -355,6 +367,7 @@ static void
 teesql_backup_service_init (TeesqlBackupService *self)
 {
   self->stopping = g_cancellable_new ();
+  self->remarks = g_hash_table_new (g_str_hash, g_str_equal);
   self->runners = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_backup_runner_free);
   g_mutex_init (&self->turn.lock);
   g_cond_init (&self->turn.free);

@@ -238,6 +238,25 @@ def strangers(site):
     tap.equal((notices(site, "foreign-clusters"), notices(site, "unknown-lineage")), ([], []))
 
 
+@tap.case("a setting of the server that is not as it should be is a notice until it is mended")
+def server_settings(site):
+    tap.equal(notices(site, "slot-unlimited"), [])
+    # a managed server takes no ALTER SYSTEM: the file it reads last of all is written as teesqld writes it
+    place = os.path.join(site.world.postgres.data, "postgresql.conf")
+    with open(place, encoding="utf-8") as f:
+        text = f.read()
+    try:
+        with open(place, "a", encoding="utf-8") as f:
+            f.write("\nmax_slot_wal_keep_size = -1\n")
+        site.world.postgres.admin("SELECT pg_reload_conf()")
+        wait_for(lambda: notices(site, "slot-unlimited"), "the notice", 60)
+    finally:
+        with open(place, "w", encoding="utf-8") as f:
+            f.write(text)
+        site.world.postgres.admin("SELECT pg_reload_conf()")
+    wait_for(lambda: not notices(site, "slot-unlimited"), "the notice to go", 60)
+
+
 @tap.case("what is asked for wrongly is answered with what would be right")
 def wrong(site):
     for arguments, status, words in (
