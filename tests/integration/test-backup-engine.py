@@ -791,6 +791,129 @@ def _(_):
     site.close()
 
 
+def copy_data(site):
+    """The server's disk as it is now; the server is stopped for that."""
+    older = os.path.join(site.dir, f"older-{time.monotonic_ns()}")
+    site.postgres.stop()
+    site.postgres.as_user(["/bin/cp", "-a", site.postgres.data, site.postgres.data + ".older"])
+    os.rename(site.postgres.data + ".older", older)
+    return older
+
+
+def swap_data(site, older):
+    site.postgres.stop(signal.SIGQUIT)
+    shutil.rmtree(site.postgres.data)
+    shutil.move(older, site.postgres.data)
+    site.postgres.start()
+
+
+def overtake(site, position):
+    wait_for(lambda: lsn(site.position()) > position or site.admin("INSERT INTO r SELECT generate_series(1, 20000)"), "the server goes further", 60)
+
+
+def wal_objects(site):
+    found = {}
+    for path in objects(site, "/wal/"):
+        with open(path + "@", "rb") as f:
+            found[path] = f.read()
+    return found
+
+
+def stopped(driver, words):
+    facts = driver.until(lambda facts: facts["state"] == "stopped", "stopped")
+    contains(facts["problem"], words)
+    driver.stop()
+
+
+def end_segment(site, driver):
+    """Archived up to the end of a segment, and nothing behind it."""
+    site.admin("INSERT INTO r VALUES (1)")
+    end = (lsn(site.admin("SELECT pg_switch_wal()")) + SEGMENT - 1) // SEGMENT * SEGMENT
+    driver.until(lambda facts: facts["durable_lsn"] >= end, "the whole segment")
+    return end
+
+
+@case("the slot keeps the segment that the archive ends with, and a restart is held against it")
+def _(_):
+    site = drive_own()
+    site.set(autovacuum="off")
+    site.admin("CREATE TABLE r (n int)")
+    driver = site.driver(interval=0)
+    end = end_segment(site, driver)
+    wait_for(lambda: lsn(slot_row(site)[0]) == end - 1, f"the slot is at {end - 1:X}, one byte before the boundary")
+    driver.stop()
+    for _ in range(3):
+        site.admin("INSERT INTO r SELECT generate_series(1, 1000); SELECT pg_switch_wal(); CHECKPOINT")
+    assert oldest_segment(site) <= end - SEGMENT, "the segment is kept"
+    driver = site.driver(interval=0)
+    site.admin("SELECT pg_switch_wal()")
+    driver.until(lambda facts: facts["durable_lsn"] > end + SEGMENT, "further segments")
+    equal(driver.stop()["gaps"], 0)
+    equal(len(compare_wal(site)), 1)
+    # without it nobody can tell
+    driver = site.driver(interval=0)
+    end = end_segment(site, driver)
+    driver.stop()
+    before = wal_objects(site)
+    site.postgres.stop()
+    os.unlink(os.path.join(site.postgres.data, "pg_wal", f"00000001{end - SEGMENT >> 32:08X}{(end - SEGMENT & 0xffffffff) // SEGMENT:08X}"))
+    site.postgres.start()
+    stopped(site.driver(interval=0), "nothing shows that the server goes on")
+    equal(wal_objects(site) == before, True, "the store is as it was")
+    site.close()
+
+
+@case("a server that went on from an older state is refused: behind the head, in whole segments, and in WAL that the head does not know")
+def _(_):
+    site = drive_own()
+    site.admin("CREATE TABLE r (n int)")
+    driver = site.driver()
+    driver.wait_lsn(site.position())
+    head = os.path.join(site.state, "head")
+    older = copy_data(site)
+    shutil.copy(head, head + ".older")  # the archiver runs, and knows all that is stored
+    site.postgres.start()
+    site.admin("INSERT INTO r SELECT generate_series(1, 1000)")
+    durable = driver.wait_lsn(site.position())["durable_lsn"]
+    driver.kill()
+    before = wal_objects(site)
+    os.rename(head, head + ".newer")
+    swap_data(site, older)
+    overtake(site, durable)
+    for name in (".newer", ".older"):  # the whole volume was rolled back, and only the server's
+        shutil.copy(head + name, head)
+        shutil.chown(head, os.geteuid(), os.getegid())
+        try:
+            stopped(site.driver(), "is not what was archived of it")
+        except Refused as refused:  # a minute passed, and a record told of it
+            equal((name, refused.reason), (".older", "repository-ahead"))
+        equal(wal_objects(site) == before, True, f"the store is as it was, with the head{name}")
+    site.close()
+
+
+@case("an end of the archive that does not open proves nothing")
+def _(_):
+    site = drive_own()
+    site.admin("CREATE TABLE r (n int)")
+    driver = site.driver()
+    driver.wait_lsn(site.position())
+    driver.stop()
+    last = sorted(p for p in objects(site, "/wal/") if "." in os.path.basename(p))[-1] + "@"
+    with open(last, "r+b") as f:
+        f.seek(-1, os.SEEK_END)
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_END)
+        f.write(bytes([byte ^ 1]))
+    stopped(site.driver(), "nothing shows that the server goes on")
+    with open(last, "r+b") as f:
+        f.seek(-1, os.SEEK_END)
+        f.write(bytes([byte]))
+    driver = site.driver()
+    driver.wait_lsn(site.position())
+    equal(driver.stop()["gaps"], 0)
+    site.close()
+
+
 if __name__ == "__main__":
     shared = Site()
     try:
