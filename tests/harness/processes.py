@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ TERM = signal.SIGTERM  # inside Process the name `signal` is its method
 
 _running = []
 _folders = []
+_ports = []
 
 
 def wait_for(condition, what, seconds=30, every=0.02):
@@ -113,10 +115,28 @@ def _clean():
             shutil.rmtree(path, ignore_errors=True)
 
 
+def _candidates():
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        ephemeral = int(f.read().split()[0])
+    return range(15000, ephemeral if 16000 < ephemeral < 30000 else 30000)
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that is ours until we end, though nobody listens yet: below those that connections out are given, and a name in the abstract namespace
+    keeps others that run beside us from it."""
+    candidates = _candidates()
+    for port in random.sample(candidates, len(candidates)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0teesql-test-port-{port}")
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _ports.append(claim)
+        return port
+    raise AssertionError("no port is free")
 
 
 def run(command, check=True, **extra):

@@ -17,9 +17,7 @@ ROUNDS = int(os.environ.get("TEESQL_TEST_ROUNDS", "0")) or (25 if os.environ.get
 def open_ceph():
     name = ceph.missing() or next((name for name in ("aws",) if shutil.which(name) is None), None)
     if name is not None:
-        if os.environ.get("CI") == "true":
-            raise AssertionError(f"{name} is not here")
-        raise tap.Skip(f"{name} is not here")
+        tap.absent(f"{name} is not here")
     return CephStore()
 
 

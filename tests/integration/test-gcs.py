@@ -333,7 +333,7 @@ def refusals(store):
 @tap.case("rclone fetches what we wrote, byte for byte")
 def by_rclone(store):
     if shutil.which("rclone") is None:
-        raise tap.Skip("rclone is not here")
+        tap.absent("rclone is not here")
     remote = f":gcs,anonymous=true,endpoint='{store.server.url}/storage/v1/',env_auth=false:{BUCKET}/{PREFIX}"
     found = {}
     with store.without_tokens():
@@ -348,7 +348,7 @@ def by_rclone(store):
 def by_javascript(store):
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
-        raise tap.Skip("node and npm are not here")
+        tap.absent("node and npm are not here")
     target = folder("teesql-npm-")
     for name in ("package.json", "package-lock.json", "proof.mjs"):
         shutil.copy(os.path.join(HERE, "npm-gcs", name), target)
@@ -356,8 +356,7 @@ def by_javascript(store):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
     if result.returncode != 0:
         tap.comment(result.stdout)
-        assert os.environ.get("CI") != "true", "npm could not fetch the packages"
-        raise tap.Skip("npm could not fetch the packages")
+        tap.absent("npm could not fetch the packages")
     with store.without_tokens():
         out = run([node, "proof.mjs", store.server.url, BUCKET, PREFIX + "/"], cwd=target).stdout
     found = {}
