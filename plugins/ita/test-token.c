@@ -337,6 +337,23 @@ test_learnt (void)
   g_assert_cmpstr (teesql_claims_get_advisory_ids (more)[0], ==, "INTEL-SA-00837");
 }
 
+/* What the signing key's certificates no longer vouch for is worth nothing, however long the token says it lives. */
+static void
+test_end_of_chain (void)
+{
+  const gint64 end = 1900000000;
+  const Recipe recipe = { .nested = TRUE, .later = end - 100 - TEST_NOW };
+  g_autofree char *header = test_authority_header ();
+  g_autofree char *text = test_authority_claims (world->quote, end - 100, TRUE);
+  g_autofree char *token = test_authority_sign (header, text, TEST_SIGN_PS384);
+  g_autoptr (TeesqlClaims) claims = judge_text (token, &recipe, NULL);
+  gint64 until = 0;
+
+  g_assert_nonnull (claims);
+  g_assert_true (teesql_claims_get_number (claims, TEESQL_NUMBER_VALID_UNTIL, &until));
+  g_assert_cmpint (until, ==, end);
+}
+
 static void
 form_is (const char *text, const char *reason)
 {
@@ -524,6 +541,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ita/token/amounts", test_amounts);
   g_test_add_func ("/ita/token/a signature that is too long", test_long_signature);
   g_test_add_func ("/ita/token/what is not learnt is absent", test_learnt);
+  g_test_add_func ("/ita/token/ends with its key's chain", test_end_of_chain);
   g_test_add_func ("/ita/token/forms", test_forms);
   g_test_add_func ("/ita/base64url/is strict", test_base64url_strict);
   g_test_add_func ("/ita/keys/each rule", test_keys);
