@@ -9,8 +9,8 @@
 /* Everything that is copied under the lock, to be judged without it. */
 typedef struct
 {
-  TeesqlCatalogRecord *record; /* NULL while the catalog is not open */
-  TeesqlHead head;
+  gboolean open; /* the catalog */
+  TeesqlCatalogFacts catalog;
   TeesqlWalFacts wal;
   gboolean has_wal;
   GError *problem;
@@ -24,7 +24,6 @@ typedef struct
 static void
 snapshot_clear (Snapshot *self)
 {
-  g_clear_pointer (&self->record, teesql_catalog_record_free);
   g_clear_error (&self->problem);
   g_clear_error (&self->backup_problem);
   g_clear_error (&self->settings_problem);
@@ -66,11 +65,9 @@ static void
 take_snapshot (TeesqlBackupRunner *self, Snapshot *out)
 {
   g_mutex_lock (&self->lock);
-  if (self->catalog != NULL)
-    {
-      out->record = teesql_catalog_dup_record (self->catalog);
-      teesql_catalog_get_head (self->catalog, &out->head);
-    }
+  out->open = self->catalog != NULL;
+  if (out->open)
+    teesql_catalog_get_facts (self->catalog, &out->catalog);
   if (self->archiver != NULL)
     {
       teesql_wal_archiver_get_facts (self->archiver, &out->wal);
@@ -98,7 +95,7 @@ name_state (const Snapshot *snapshot)
 {
   if (is_refusal (snapshot->problem))
     return "refused";
-  if (snapshot->record == NULL)
+  if (!snapshot->open)
     return snapshot->problem != NULL ? "waiting" : "starting";
   switch (snapshot->wal.state)
     {
@@ -114,35 +111,17 @@ name_state (const Snapshot *snapshot)
   return "starting";
 }
 
-/* The oldest backup whose end WAL reaches: from there on every moment can be had. */
-static gint64
-find_oldest_restorable (const TeesqlCatalogRecord *record)
-{
-  for (guint i = 0; i < record->backups->len; i++)
-    {
-      const TeesqlBackup *backup = record->backups->pdata[i];
-      guint64 end = 0;
-
-      if (teesql_catalog_record_covers (record, backup->timeline, backup->start_lsn, &end) && end >= backup->stop_lsn)
-        return backup->finished_unix;
-    }
-  return 0;
-}
-
 static void
-fill_from_record (TeesqlBackupFacts *facts, const TeesqlCatalogRecord *record)
+fill_from_catalog (TeesqlBackupFacts *facts, const TeesqlCatalogFacts *catalog)
 {
-  facts->n_backups = record->backups->len;
-  facts->lineage = record->lineage.text;
-  facts->oldest_restorable_unix = find_oldest_restorable (record);
-  for (guint i = 0; i < record->backups->len; i++)
-    {
-      const TeesqlBackup *backup = record->backups->pdata[i];
-
-      facts->last_backup_unix = MAX (facts->last_backup_unix, backup->finished_unix);
-      if (!backup->incremental)
-        facts->last_full_unix = MAX (facts->last_full_unix, backup->finished_unix);
-    }
+  facts->n_backups = catalog->n_backups;
+  facts->lineage = catalog->lineage.text;
+  facts->oldest_restorable_unix = catalog->oldest_restorable_unix;
+  facts->last_backup_unix = catalog->last_backup_unix;
+  facts->last_full_unix = catalog->last_full_unix;
+  facts->timeline = catalog->head.timeline;
+  facts->durable_lsn = catalog->head.lsn;
+  facts->head_sequence = (gint64) catalog->head.sequence;
 }
 
 static const char *
@@ -203,13 +182,10 @@ teesql_backup_runner_publish (TeesqlBackupRunner *self)
   facts.wal_lag_bytes = snapshot.wal.lag_bytes;
   facts.wal_lag_ms = snapshot.wal.lag_ms;
   facts.gaps = snapshot.wal.gaps;
-  facts.timeline = snapshot.head.timeline;
-  facts.durable_lsn = snapshot.head.lsn;
-  facts.head_sequence = (gint64) snapshot.head.sequence;
-  if (snapshot.head.sequence > 0)
-    facts.head_digest = digest = teesql_hex_encode (snapshot.head.digest, sizeof snapshot.head.digest);
-  if (snapshot.record != NULL)
-    fill_from_record (&facts, snapshot.record);
+  if (snapshot.open)
+    fill_from_catalog (&facts, &snapshot.catalog);
+  if (facts.head_sequence > 0)
+    facts.head_digest = digest = teesql_hex_encode (snapshot.catalog.head.digest, sizeof snapshot.catalog.head.digest);
   teesql_status_set_backup (self->status, self->storage, &facts);
   verdict = judge (self, &snapshot);
   snapshot_clear (&snapshot);

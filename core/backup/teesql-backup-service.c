@@ -114,7 +114,7 @@ take_answer (TeesqlBackupService *self, const TeesqlPgResult *result, GError **e
     return teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_CONFIG, "wal-level",
                         "wal_level is minimal: WAL cannot be archived\nhint: wal_level = replica, and a restart of the server");
   remark_settings (self, result);
-  if (self->runners->len == 0)
+  if (self->runners->len == 0 && self->ending->len == 0)
     start_runners (self, identifier, (guint32) segment_size);
   return TRUE;
 }

@@ -7,6 +7,7 @@
 
 #define CLEAN_TIMEOUT_US (15 * G_USEC_PER_SEC)
 #define MAX_OBJECTS      1000000
+#define MAX_REMOVED      10000u /* a backup's pieces are some dozens; what a store invents beside them is none of our business */
 
 /* -- Sample ----------------------------------------------------------------------------------------------------- */
 
@@ -141,8 +142,10 @@ limit_run (gpointer user_data)
 static gboolean
 collect_name (TeesqlObjectInfo *info, gpointer user_data, GError **error)
 {
-  g_ptr_array_add (user_data, g_strdup (teesql_object_info_get_name (info)));
-  return TRUE;
+  GPtrArray *names = user_data;
+
+  g_ptr_array_add (names, g_strdup (teesql_object_info_get_name (info)));
+  return names->len < MAX_REMOVED;
 }
 
 static gboolean

@@ -7,9 +7,10 @@
 
 #include <string.h>
 
-#define MAX_RECORDS  ((guint64) 10000000)
-#define NAME_DIGITS  16
-#define MAX_SEQUENCE (((guint64) 1 << 53) - 1)
+#define MAX_RECORDS    ((guint64) 10000000)
+#define NAME_DIGITS    16
+#define FOREIGN_LOGGED 20u /* of one listing: the store decides how many there are */
+#define MAX_SEQUENCE   (((guint64) 1 << 53) - 1)
 
 #define refuse(error, reason, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_REFUSED, reason, __VA_ARGS__)
 
@@ -83,10 +84,14 @@ teesql_catalog_broken (GError **error, GError *cause, const TeesqlLineage *linea
 
 /* listing */
 
+/* Names come in order, so that what matters of any number of them are three numbers: a store may name as many as it likes. */
 typedef struct
 {
   const char *prefix;
-  GArray *sequences; /* guint64, ascending as the names are */
+  guint64 first;
+  guint64 newest;
+  guint64 unbroken; /* from here to the newest every number is there */
+  guint n_foreign;
 } Names;
 
 static gboolean
@@ -114,32 +119,27 @@ name_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
   guint64 sequence = 0;
 
   if (!g_str_has_prefix (name, names->prefix) || !parse_sequence (name + strlen (names->prefix), &sequence))
-    teesql_log_warning ("backup", "foreign-object: %s is no name of ours and is not read", name);
-  else
-    g_array_append_val (names->sequences, sequence);
+    {
+      if (names->n_foreign++ < FOREIGN_LOGGED)
+        teesql_log_warning ("backup", "foreign-object: %s is no name of ours and is not read", name);
+      return TRUE;
+    }
+  if (names->first == 0)
+    names->first = sequence;
+  if (sequence != names->newest + 1)
+    names->unbroken = sequence;
+  names->newest = sequence;
   return TRUE;
 }
 
 static void
-summarise (const GArray *sequences, TeesqlChainListing *out)
+summarise (const Names *names, TeesqlChainListing *out)
 {
-  guint64 wanted = 0;
-  guint i = sequences->len;
+  guint64 missing = names->unbroken > 0 ? names->unbroken - 1 : 0;
 
-  *out = (TeesqlChainListing){ 0 };
-  if (sequences->len == 0)
-    return;
-  out->first = g_array_index (sequences, guint64, 0);
-  out->newest = g_array_index (sequences, guint64, sequences->len - 1);
-  wanted = out->newest;
-  /* back from the newest while the numbers have no hole */
-  while (i > 0 && g_array_index (sequences, guint64, i - 1) == wanted)
-    {
-      wanted--;
-      i--;
-    }
-  if (wanted > 0 && out->newest - wanted < TEESQL_CHAIN_KEPT)
-    out->first_missing = wanted;
+  *out = (TeesqlChainListing){ .first = names->first, .newest = names->newest };
+  if (missing > 0 && names->newest - missing < TEESQL_CHAIN_KEPT)
+    out->first_missing = missing;
 }
 
 gboolean
@@ -148,12 +148,13 @@ teesql_catalog_list (TeesqlRepository *repository, const TeesqlLineage *lineage,
 {
   g_autofree char *any = teesql_layout_catalog (teesql_repository_get_cluster_id (repository), lineage, 1);
   g_autofree char *prefix = g_strndup (any, strlen (any) - NAME_DIGITS);
-  g_autoptr (GArray) sequences = g_array_new (FALSE, FALSE, sizeof (guint64));
-  Names names = { prefix, sequences };
+  Names names = { .prefix = prefix };
 
   if (!teesql_store_list (teesql_repository_get_store (repository), prefix, MAX_RECORDS, name_cb, &names, cancellable, error))
     return FALSE;
-  summarise (sequences, out);
+  if (names.n_foreign > FOREIGN_LOGGED)
+    teesql_log_warning ("backup", "foreign-object: %u more below %s", names.n_foreign - FOREIGN_LOGGED, prefix);
+  summarise (&names, out);
   return TRUE;
 }
 

@@ -147,15 +147,11 @@ take_noted (TeesqlCatalog *self, GCancellable *cancellable, GError **error)
     {
       const TeesqlWalRange *range = &self->head.noted[i];
       guint64 reach = 0;
-      g_autoptr (GArray) objects = NULL;
 
       if (teesql_catalog_record_covers (self->record, range->timeline, range->start_lsn, &reach) && reach >= range->end_lsn)
         continue;
-      objects = teesql_wal_list (self->repository, &self->lineage, range->timeline, self->segment_size, range->start_lsn, range->end_lsn,
-                                 cancellable, error);
-      if (objects == NULL)
+      if (!teesql_wal_find_reach (self->repository, &self->lineage, self->segment_size, range, NULL, NULL, &reach, cancellable, error))
         return FALSE;
-      reach = teesql_wal_reach (objects, range->start_lsn);
       if (reach < range->end_lsn)
         {
           g_autofree char *found = teesql_lsn_to_string (reach);
@@ -314,6 +310,7 @@ teesql_catalog_open (const TeesqlCatalogOptions *options, GCancellable *cancella
   if (lineages == NULL || !open_with (self, lineages, cancellable, error) || !look_around (self, cancellable, error))
     return NULL;
   teesql_repository_set_epoch (self->repository, self->head.epoch);
+  teesql_catalog_renew_facts (self);
   return g_steal_pointer (&self);
 }
 

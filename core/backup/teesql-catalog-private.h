@@ -8,7 +8,8 @@ G_BEGIN_DECLS
 /**
  * TeesqlCatalog:
  * @committing: held while a record is on its way to the store; taken before @lock
- * @lock: over record, head, left, running
+ * @lock: over record, head, left, running; held while the head is written and flushed
+ * @facts_lock: over @facts, for a moment only; taken after @lock
  * @record: the newest stored one, and WAL that was noted since
  * @stopped: why nothing is written any more
  * @abandoned: digests of records that may or may not have arrived under the next number
@@ -27,6 +28,8 @@ struct _TeesqlCatalog
   TeesqlLineage lineage;
   GMutex committing;
   GMutex lock;
+  GMutex facts_lock;
+  TeesqlCatalogFacts facts;
   TeesqlCatalogRecord *record;
   TeesqlHead head;
   GError *stopped;
@@ -66,6 +69,8 @@ gboolean teesql_catalog_put_record (TeesqlCatalog *self, TeesqlCatalogRecord *ne
                                     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* the head takes a record that is in the store: also one found there by teesql_catalog_open(). Needs `lock`. */
 gboolean teesql_catalog_advance (TeesqlCatalog *self, guint64 sequence, const guint8 digest[32], GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* after a change of record or head. Needs `lock`, or that nobody else has the catalog yet. */
+void teesql_catalog_renew_facts (TeesqlCatalog *self);
 /* sequence 1 of a lineage that nobody wrote yet; @head's lineage is that */
 gboolean teesql_catalog_begin (TeesqlCatalog *self, const TeesqlAcceptMark *parent, GCancellable *cancellable, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;

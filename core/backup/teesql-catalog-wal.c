@@ -1,9 +1,12 @@
 #include "backup/teesql-catalog-wal.h"
 
+#include "base/teesql-domains.h"
+
 #include <string.h>
 
 #define SEGMENT_NAME ((gsize) 24)
 #define PARTIAL_NAME (SEGMENT_NAME + 1 + 8 + 1 + 8)
+#define MAX_HELD     1000000u /* 15 TiB of segments of 16 MiB at a time */
 #define MAX_OBJECTS  ((guint64) 50000000)
 
 char *
@@ -70,24 +73,27 @@ typedef struct
   const TeesqlLineage *lineage;
   guint32 timeline;
   guint32 segment_size;
-  guint64 from;
+  guint64 reach;
   guint64 to;
-  GArray *objects;
+  TeesqlWalObjectFunc func;
+  gpointer user_data;
 } Listing;
 
+/* Names come in order, a whole segment before its parts and these by their beginning: nothing has to be kept to see the first hole. */
 static gboolean
 object_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
 {
   Listing *self = user_data;
   TeesqlWalObject object;
 
-  if (teesql_wal_object_parse (self->repository, self->lineage, teesql_object_info_get_name (info), self->segment_size, &object) &&
-      object.timeline == self->timeline && object.end_lsn > self->from && object.start_lsn < self->to)
-    {
-      object.stored_size = teesql_object_info_get_size (info);
-      g_array_append_val (self->objects, object);
-    }
-  return TRUE;
+  if (!teesql_wal_object_parse (self->repository, self->lineage, teesql_object_info_get_name (info), self->segment_size, &object) ||
+      object.timeline != self->timeline || object.end_lsn <= self->reach)
+    return TRUE;
+  if (object.start_lsn > self->reach)
+    return FALSE;
+  object.stored_size = teesql_object_info_get_size (info);
+  self->reach = object.end_lsn;
+  return (self->func == NULL || self->func (&object, self->user_data, error)) && self->reach < self->to;
 }
 
 /* What the names of the first and the last segment have in common, so that a look at the newest WAL does not list all of it. */
@@ -95,7 +101,7 @@ static char *
 make_prefix (const Listing *self)
 {
   const guint8 *cluster_id = teesql_repository_get_cluster_id (self->repository);
-  g_autofree char *first = teesql_wal_segment_name (self->timeline, self->from, self->segment_size);
+  g_autofree char *first = teesql_wal_segment_name (self->timeline, self->reach, self->segment_size);
   g_autofree char *last = teesql_wal_segment_name (self->timeline, self->to - 1, self->segment_size);
   g_autofree char *name = teesql_layout_segment (cluster_id, self->lineage, self->timeline, first);
   gsize common = 0;
@@ -105,15 +111,44 @@ make_prefix (const Listing *self)
   return g_strndup (name, strlen (name) - SEGMENT_NAME + common);
 }
 
-static int
-compare_objects (gconstpointer a, gconstpointer b)
+gboolean
+teesql_wal_find_reach (TeesqlRepository *repository, const TeesqlLineage *lineage, guint32 segment_size, const TeesqlWalRange *range,
+                       TeesqlWalObjectFunc func, gpointer user_data, guint64 *out_reach, GCancellable *cancellable, GError **error)
 {
-  const TeesqlWalObject *left = a;
-  const TeesqlWalObject *right = b;
+  Listing listing = { repository, lineage, range->timeline, segment_size, range->start_lsn, range->end_lsn, func, user_data };
+  g_autofree char *prefix = NULL;
 
-  if (left->start_lsn != right->start_lsn)
-    return left->start_lsn < right->start_lsn ? -1 : 1;
-  return left->end_lsn < right->end_lsn ? -1 : left->end_lsn > right->end_lsn;
+  g_return_val_if_fail (range->start_lsn < range->end_lsn, FALSE);
+
+  prefix = make_prefix (&listing);
+  if (!teesql_store_list (teesql_repository_get_store (repository), prefix, MAX_OBJECTS, object_cb, &listing, cancellable, error))
+    return FALSE;
+  *out_reach = listing.reach;
+  return TRUE;
+}
+
+typedef struct
+{
+  const Listing *listing;
+  guint64 from;
+  GArray *objects;
+} Held;
+
+static gboolean
+held_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
+{
+  Held *self = user_data;
+  const Listing *listing = self->listing;
+  TeesqlWalObject object;
+
+  if (!teesql_wal_object_parse (listing->repository, listing->lineage, teesql_object_info_get_name (info), listing->segment_size,
+                                &object) ||
+      object.timeline != listing->timeline || object.end_lsn <= self->from || object.start_lsn >= listing->to)
+    return TRUE;
+  object.stored_size = teesql_object_info_get_size (info);
+  g_array_append_val (self->objects, object);
+  return self->objects->len <= MAX_HELD || teesql_fail (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_REFUSED, "list-too-long",
+                                                        "the store names more WAL than there can be in such a range");
 }
 
 GArray *
@@ -121,14 +156,15 @@ teesql_wal_list (TeesqlRepository *repository, const TeesqlLineage *lineage, gui
                  guint64 to, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (TeesqlWalObject));
-  Listing listing = { repository, lineage, timeline, segment_size, from, to, objects };
+  const Listing listing = { repository, lineage, timeline, segment_size, from, to, NULL, NULL };
+  Held held = { &listing, from, objects };
   g_autofree char *prefix = NULL;
 
   g_return_val_if_fail (from < to, NULL);
+
   prefix = make_prefix (&listing);
-  if (!teesql_store_list (teesql_repository_get_store (repository), prefix, MAX_OBJECTS, object_cb, &listing, cancellable, error))
+  if (!teesql_store_list (teesql_repository_get_store (repository), prefix, MAX_OBJECTS, held_cb, &held, cancellable, error))
     return NULL;
-  g_array_sort (objects, compare_objects);
   return g_steal_pointer (&objects);
 }
 

@@ -30,6 +30,7 @@ teesql_catalog_finalize (GObject *object)
   g_free (self->node);
   g_mutex_clear (&self->committing);
   g_mutex_clear (&self->lock);
+  g_mutex_clear (&self->facts_lock);
   G_OBJECT_CLASS (teesql_catalog_parent_class)->finalize (object);
 }
 
@@ -44,6 +45,7 @@ teesql_catalog_init (TeesqlCatalog *self)
 {
   g_mutex_init (&self->committing);
   g_mutex_init (&self->lock);
+  g_mutex_init (&self->facts_lock);
   self->abandoned = g_array_new (FALSE, FALSE, TEESQL_SHA256_SIZE);
 }
 
@@ -215,6 +217,7 @@ settle (TeesqlCatalog *self, TeesqlCatalogRecord *next, const TeesqlHead *record
     }
   g_clear_pointer (&self->record, teesql_catalog_record_free);
   self->record = next;
+  teesql_catalog_renew_facts (self);
   g_mutex_unlock (&self->lock);
 }
 
@@ -289,6 +292,7 @@ adopt (TeesqlCatalog *self, const TeesqlLoadedRecord *found, GError **error)
 
   g_mutex_lock (&self->lock);
   adopted = teesql_catalog_advance (self, found->record->sequence, found->digest, error);
+  teesql_catalog_renew_facts (self);
   g_mutex_unlock (&self->lock);
   return adopted;
 }
@@ -515,11 +519,13 @@ note_locked (TeesqlCatalog *self, guint32 timeline, guint64 start_lsn, guint64 e
   if (!store_head (self, &head, error))
     return FALSE;
   teesql_catalog_record_add_wal (self->record, timeline, start_lsn, end_lsn, now_unix);
+  teesql_catalog_renew_facts (self);
   return TRUE;
 }
 
 gboolean
-teesql_catalog_note_wal (TeesqlCatalog *self, guint32 timeline, guint64 start_lsn, guint64 end_lsn, GError **error)
+teesql_catalog_note_wal (TeesqlCatalog *self, guint32 timeline, guint64 start_lsn, guint64 end_lsn, GCancellable *cancellable,
+                         GError **error)
 {
   gboolean noted = FALSE;
   gboolean full = TRUE;
@@ -535,7 +541,7 @@ teesql_catalog_note_wal (TeesqlCatalog *self, guint32 timeline, guint64 start_ls
       g_mutex_lock (&self->lock);
       noted = note_locked (self, timeline, start_lsn, end_lsn, &full, error);
       g_mutex_unlock (&self->lock);
-      if (full && !teesql_catalog_flush (self, NULL, error))
+      if (full && !teesql_catalog_flush (self, cancellable, error))
         return FALSE;
     }
   return noted;

@@ -90,6 +90,24 @@ TeesqlRepository *teesql_catalog_get_repository (TeesqlCatalog *self);
 void teesql_catalog_get_head (TeesqlCatalog *self, TeesqlHead *out);
 
 /**
+ * TeesqlCatalogFacts:
+ * @oldest_restorable_unix: end of the oldest backup that WAL reaches beyond; 0 when there is none
+ *
+ * what the faces show of a catalog
+ */
+typedef struct
+{
+  TeesqlLineage lineage;
+  TeesqlHead head;
+  guint n_backups;
+  gint64 last_backup_unix;
+  gint64 last_full_unix;
+  gint64 oldest_restorable_unix;
+} TeesqlCatalogFacts;
+/* of the last change that was durable; for a main loop, which the others are not: they may wait for the disk under the head */
+void teesql_catalog_get_facts (TeesqlCatalog *self, TeesqlCatalogFacts *out);
+
+/**
  * teesql_catalog_add_backup: stores a record at once
  */
 gboolean teesql_catalog_add_backup (TeesqlCatalog *self, TeesqlBackup *backup, GCancellable *cancellable, GError **error)
@@ -98,10 +116,10 @@ gboolean teesql_catalog_add_backup (TeesqlCatalog *self, TeesqlBackup *backup, G
  * teesql_catalog_note_wal:
  *
  * [start, end) is durable in the store: kept in the head at once (fsynced), in a record with the next one. Call before the server is told
- * that it may forget the WAL.
+ * that it may forget the WAL. Where the head has no room for another range a record is stored first; @cancellable is for that.
  */
-gboolean teesql_catalog_note_wal (TeesqlCatalog *self, guint32 timeline, guint64 start_lsn, guint64 end_lsn, GError **error)
-    G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_catalog_note_wal (TeesqlCatalog *self, guint32 timeline, guint64 start_lsn, guint64 end_lsn, GCancellable *cancellable,
+                                  GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* stores a record if something was noted since the last one; called every minute, at a timeline switch and at the end */
 gboolean teesql_catalog_flush (TeesqlCatalog *self, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_catalog_add_epoch (TeesqlCatalog *self, guint32 epoch, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -10,6 +10,7 @@
 
 #define MAX_OBJECTS ((guint64) 50000000)
 #define STATE_MAX   ((gsize) 1024 * 1024)
+#define SEEN_MAX    15000u /* broken backups that are remembered: lines of at most 64 bytes, so less than STATE_MAX */
 #define ID_TEXT     ((gsize) TEESQL_SEAL_BACKUP_ID_SIZE * 2)
 
 static TeesqlStore *
@@ -33,25 +34,45 @@ remove_object (TeesqlCatalog *catalog, const char *name, guint *removed, GCancel
   return TRUE;
 }
 
-static gboolean
-name_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
+/* A listing, of which only those names are held that are to go, and of these no more than a clean-up removes. */
+typedef struct
 {
-  g_ptr_array_add (user_data, g_strdup (teesql_object_info_get_name (info)));
-  return TRUE;
+  TeesqlCatalog *catalog;
+  const TeesqlCatalogRecord *record;
+  char *prefix;
+  GPtrArray *names;
+  /* WAL */
+  char *whole; /* the last whole segment that was named */
+  guint64 floor;
+  /* what broken backups left */
+  struct _Seen *seen;
+} Listing;
+
+static void
+listing_clear (Listing *self)
+{
+  g_clear_pointer (&self->names, g_ptr_array_unref);
+  g_free (self->prefix);
+  g_free (self->whole);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Listing, listing_clear)
+
+static gboolean
+list_below (Listing *self, const char *folder, TeesqlStoreListFunc func, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *cluster = teesql_layout_cluster (cluster_of (self->catalog));
+
+  self->prefix = g_strconcat (cluster, teesql_catalog_get_lineage (self->catalog)->text, "/", folder, "/", NULL);
+  self->names = g_ptr_array_new_with_free_func (g_free);
+  return teesql_store_list (store_of (self->catalog), self->prefix, MAX_OBJECTS, func, self, cancellable, error);
 }
 
-static GPtrArray *
-list_below (TeesqlCatalog *catalog, const char *folder, char **out_prefix, GCancellable *cancellable, GError **error)
+/* %FALSE: enough for this time */
+static gboolean
+take_name (Listing *self, const char *name)
 {
-  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
-  g_autofree char *cluster = teesql_layout_cluster (cluster_of (catalog));
-  g_autofree char *prefix = g_strconcat (cluster, teesql_catalog_get_lineage (catalog)->text, "/", folder, "/", NULL);
-
-  if (!teesql_store_list (store_of (catalog), prefix, MAX_OBJECTS, name_cb, names, cancellable, error))
-    return NULL;
-  if (out_prefix != NULL)
-    *out_prefix = g_steal_pointer (&prefix);
-  return g_steal_pointer (&names);
+  g_ptr_array_add (self->names, g_strdup (name));
+  return self->names->len < TEESQL_CLEAN_UP_MAX;
 }
 
 /* backups */
@@ -106,50 +127,49 @@ find_floor (const TeesqlCatalogRecord *record)
   return floor == G_MAXUINT64 ? 0 : floor;
 }
 
+/* Names come in order, and `SEGMENT` stands right before its parts `SEGMENT.FROM-TO`. */
 static gboolean
-is_whole_there (const GHashTable *names, TeesqlCatalog *catalog, const TeesqlCatalogRecord *record, const TeesqlWalObject *part)
+is_whole_there (const Listing *self, const char *name, const TeesqlWalObject *part)
 {
-  guint64 start = part->start_lsn - part->start_lsn % record->segment_size;
-  const TeesqlWalObject whole = { .timeline = part->timeline, .start_lsn = start, .end_lsn = start + record->segment_size };
-  g_autofree char *name = teesql_wal_object_dup_name (teesql_catalog_get_repository (catalog), teesql_catalog_get_lineage (catalog), &whole,
-                                                      record->segment_size);
+  guint64 start = part->start_lsn - part->start_lsn % self->record->segment_size;
   guint64 reach = 0;
 
-  return g_hash_table_contains ((GHashTable *) names, name) &&
-         teesql_catalog_record_covers (record, part->timeline, whole.start_lsn, &reach) && reach >= whole.end_lsn;
+  return self->whole != NULL && g_str_has_prefix (name, self->whole) && name[strlen (self->whole)] == '.' &&
+         teesql_catalog_record_covers (self->record, part->timeline, start, &reach) && reach >= start + self->record->segment_size;
 }
 
-static GHashTable *
-make_set (GPtrArray *names)
+static gboolean
+wal_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
 {
-  GHashTable *set = g_hash_table_new (g_str_hash, g_str_equal);
+  Listing *self = user_data;
+  const char *name = teesql_object_info_get_name (info);
+  TeesqlWalObject object;
 
-  for (guint i = 0; i < names->len; i++)
-    g_hash_table_add (set, g_ptr_array_index (names, i));
-  return set;
+  if (!teesql_wal_object_parse (teesql_catalog_get_repository (self->catalog), teesql_catalog_get_lineage (self->catalog), name,
+                                self->record->segment_size, &object))
+    return TRUE;
+  if (!object.partial)
+    {
+      g_free (self->whole);
+      self->whole = g_strdup (name);
+    }
+  if (object.end_lsn <= self->floor || (object.partial && is_whole_there (self, name, &object)))
+    return take_name (self, name);
+  return TRUE;
 }
 
 gboolean
 teesql_clean_up_wal (TeesqlCatalog *catalog, guint *removed, GCancellable *cancellable, GError **error)
 {
   g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (catalog);
-  g_autoptr (GPtrArray) names = list_below (catalog, "wal", NULL, cancellable, error);
-  g_autoptr (GHashTable) set = names != NULL ? make_set (names) : NULL;
-  guint64 floor = find_floor (record);
+  g_auto (Listing) listing = { .catalog = catalog, .record = record, .floor = find_floor (record) };
 
-  for (guint i = 0; names != NULL && i < names->len; i++)
-    {
-      const char *name = g_ptr_array_index (names, i);
-      TeesqlWalObject object;
-
-      if (!teesql_wal_object_parse (teesql_catalog_get_repository (catalog), teesql_catalog_get_lineage (catalog), name,
-                                    record->segment_size, &object))
-        continue;
-      if ((object.end_lsn <= floor || (object.partial && is_whole_there (set, catalog, record, &object))) &&
-          !remove_object (catalog, name, removed, cancellable, error))
-        return FALSE;
-    }
-  return names != NULL;
+  if (!list_below (&listing, "wal", wal_cb, cancellable, error))
+    return FALSE;
+  for (guint i = 0; i < listing.names->len; i++)
+    if (!remove_object (catalog, g_ptr_array_index (listing.names, i), removed, cancellable, error))
+      return FALSE;
+  return TRUE;
 }
 
 /* what broken backups left */
@@ -215,14 +235,15 @@ dup_stray_id (TeesqlCatalog *catalog, const TeesqlCatalogRecord *record, const c
   return g_strndup (text, ID_TEXT);
 }
 
-typedef struct
+typedef struct _Seen
 {
   GHashTable *before; /* seen by earlier clean-ups */
   GHashTable *now;
   gint64 now_unix;
 } Seen;
 
-/* A clock that was set forward does not count: what is seen for the first time always stays. */
+/* A clock that was set forward does not count: what is seen for the first time always stays. What there is no room to remember is seen for
+ * the first time again and again, until others are gone: a store that invents such names only gets to keep them. */
 static gboolean
 is_old (Seen *seen, const char *id)
 {
@@ -230,31 +251,61 @@ is_old (Seen *seen, const char *id)
 
   if (since != NULL && seen->now_unix - *since >= TEESQL_LEFT_OVER_AGE_S)
     return TRUE;
-  g_hash_table_replace (seen->now, g_strdup (id), g_memdup2 (since != NULL ? since : &seen->now_unix, sizeof *since));
+  if (g_hash_table_size (seen->now) < SEEN_MAX)
+    g_hash_table_replace (seen->now, g_strdup (id), g_memdup2 (since != NULL ? since : &seen->now_unix, sizeof *since));
   return FALSE;
+}
+
+static gboolean
+stray_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
+{
+  Listing *self = user_data;
+  const char *name = teesql_object_info_get_name (info);
+  g_autofree char *id = dup_stray_id (self->catalog, self->record, name, self->prefix);
+
+  return id == NULL || !is_old (self->seen, id) || take_name (self, name);
+}
+
+/* The listing was left before its end: what stands behind is as old as it was. */
+static void
+keep_rest (Seen *seen)
+{
+  GHashTableIter iter;
+  gpointer id = NULL;
+  gpointer since = NULL;
+
+  g_hash_table_iter_init (&iter, seen->before);
+  while (g_hash_table_iter_next (&iter, &id, &since) && g_hash_table_size (seen->now) < SEEN_MAX)
+    if (!g_hash_table_contains (seen->now, id))
+      g_hash_table_insert (seen->now, g_strdup (id), g_memdup2 (since, sizeof (gint64)));
 }
 
 gboolean
 teesql_clean_up_left_overs (TeesqlCatalog *catalog, gint64 now_unix, guint *removed, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *prefix = NULL;
-  /* the listing first: what is added to the catalog after it was not a left-over */
-  g_autoptr (GPtrArray) names = list_below (catalog, "base", &prefix, cancellable, error);
-  g_autoptr (TeesqlCatalogRecord) record = teesql_catalog_dup_record (catalog);
+  g_autoptr (TeesqlCatalogRecord) known = teesql_catalog_dup_record (catalog);
+  g_autoptr (TeesqlCatalogRecord) record = NULL;
   g_autofree char *path = dup_state_path (catalog);
   g_autoptr (GHashTable) before = load_seen (path);
   g_autoptr (GHashTable) now = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   Seen seen = { before, now, now_unix };
+  g_auto (Listing) listing = { .catalog = catalog, .record = known, .seen = &seen };
 
-  for (guint i = 0; names != NULL && i < names->len; i++)
+  if (!list_below (&listing, "base", stray_cb, cancellable, error))
+    return FALSE;
+  if (listing.names->len == TEESQL_CLEAN_UP_MAX)
+    keep_rest (&seen);
+  /* looked up again, behind the listing: what was added to the catalog meanwhile is no left-over */
+  record = teesql_catalog_dup_record (catalog);
+  for (guint i = 0; i < listing.names->len; i++)
     {
-      const char *name = g_ptr_array_index (names, i);
-      g_autofree char *id = dup_stray_id (catalog, record, name, prefix);
+      const char *name = g_ptr_array_index (listing.names, i);
+      g_autofree char *id = dup_stray_id (catalog, record, name, listing.prefix);
 
-      if (id != NULL && is_old (&seen, id) && !remove_object (catalog, name, removed, cancellable, error))
+      if (id != NULL && !remove_object (catalog, name, removed, cancellable, error))
         return FALSE;
     }
-  return names != NULL && save_seen (path, now, error);
+  return save_seen (path, now, error);
 }
 
 /* records */
@@ -265,13 +316,16 @@ teesql_clean_up_records (TeesqlCatalog *catalog, guint *removed, GCancellable *c
   TeesqlHead head;
   TeesqlChainListing listing = { 0 };
   const TeesqlLineage *lineage = teesql_catalog_get_lineage (catalog);
+  guint64 last = 0;
 
   teesql_catalog_get_head (catalog, &head);
   if (!teesql_catalog_list (teesql_catalog_get_repository (catalog), lineage, &listing, cancellable, error))
     return FALSE;
   if (listing.first == 0 || head.sequence <= TEESQL_CHAIN_KEPT)
     return TRUE;
-  for (guint64 sequence = listing.first; sequence <= head.sequence - TEESQL_CHAIN_KEPT; sequence++)
+  /* where they begin is the store's word */
+  last = MIN (head.sequence - TEESQL_CHAIN_KEPT, listing.first + TEESQL_CLEAN_UP_MAX - 1);
+  for (guint64 sequence = listing.first; sequence <= last; sequence++)
     {
       g_autofree char *name = teesql_layout_catalog (cluster_of (catalog), lineage, sequence);
 

@@ -5,6 +5,10 @@
 
 G_BEGIN_DECLS
 
+/* Objects that one clean-up removes at most, of each kind; the next one goes on. Memory, and the time until something else gets its turn,
+ * must not be for the store to choose. 50,000 segments of 16 MiB are 780 GiB of WAL. */
+#define TEESQL_CLEAN_UP_MAX 50000u
+
 #define TEESQL_LEFT_OVER_AGE_S ((gint64) 86400) /* by our clock, since a clean-up first saw it */
 
 /* the objects of backups that left the catalog; @backups: (element-type TeesqlBackup) */

@@ -1,5 +1,6 @@
 #include "backup/teesql-lineages.h"
 
+#include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
 #include "base/teesql-log.h"
 
@@ -96,7 +97,9 @@ collect_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
     return TRUE;
   if (n == 0 || compare_entries (&g_array_index (self->entries, TeesqlLineageEntry, n - 1), &entry) != 0)
     g_array_append_val (self->entries, entry);
-  return TRUE;
+  /* each was begun by a first start, a restore or an operator's decision: this many there never are */
+  return self->entries->len <= MAX_MARKS || teesql_fail (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_REFUSED, "list-too-long",
+                                                         "the store names more lineages than there can be");
 }
 
 static gboolean

@@ -85,38 +85,30 @@ fail_missing (const TeesqlRestoreView *view, guint32 timeline, guint64 reached, 
 
 /* What is sealed has a size that it cannot be smaller or larger than; the rest is found when it is opened. */
 static gboolean
-check_sizes (const TeesqlRestoreView *view, const GArray *objects, GError **error)
+check_size (const TeesqlWalObject *object, gpointer view, GError **error)
 {
-  for (guint i = 0; i < objects->len; i++)
-    {
-      const TeesqlWalObject *object = &g_array_index (objects, TeesqlWalObject, i);
-      guint64 plain = object->end_lsn - object->start_lsn;
-      g_autofree char *file = NULL;
+  guint64 plain = object->end_lsn - object->start_lsn;
+  g_autofree char *file = NULL;
 
-      if (object->stored_size >= SEALED_MIN && object->stored_size <= SEALED_MAX (plain))
-        continue;
-      file = teesql_wal_segment_name (object->timeline, object->start_lsn, view->record->segment_size);
-      return integrity (error, "wal-size",
-                        "%s has an object of %" G_GUINT64_FORMAT " bytes, which cannot hold %" G_GUINT64_FORMAT " of WAL", file,
-                        object->stored_size, plain);
-    }
-  return TRUE;
+  if (object->stored_size >= SEALED_MIN && object->stored_size <= SEALED_MAX (plain))
+    return TRUE;
+  file = teesql_wal_segment_name (object->timeline, object->start_lsn, ((const TeesqlRestoreView *) view)->record->segment_size);
+  return integrity (error, "wal-size", "%s has an object of %" G_GUINT64_FORMAT " bytes, which cannot hold %" G_GUINT64_FORMAT " of WAL",
+                    file, object->stored_size, plain);
 }
 
 static gboolean
 check_listed (TeesqlRestoreRun *self, const TeesqlRestoreView *view, guint32 timeline, guint64 start, guint64 end, GError **error)
 {
   gboolean unknown = self->options->target == TEESQL_RESTORE_TIME || self->options->target == TEESQL_RESTORE_NAME;
+  const TeesqlWalRange range = { .timeline = timeline, .start_lsn = start, .end_lsn = end };
   guint64 reached = start;
 
   for (guint left = ATTEMPTS; left > 0; left--)
     {
-      g_autoptr (GArray) objects = teesql_wal_list (teesql_catalog_get_repository (self->options->catalog), &view->lineage, timeline,
-                                                    view->record->segment_size, start, end, self->cancellable, error);
-
-      if (objects == NULL || !check_sizes (view, objects, error))
+      if (!teesql_wal_find_reach (teesql_catalog_get_repository (self->options->catalog), &view->lineage, view->record->segment_size,
+                                  &range, check_size, (gpointer) view, &reached, self->cancellable, error))
         return FALSE;
-      reached = teesql_wal_reach (objects, start);
       if (reached >= end)
         return TRUE;
     }

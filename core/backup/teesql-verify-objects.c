@@ -1,13 +1,11 @@
 #include "backup/teesql-verify-private.h"
 
-#include "backup/teesql-catalog-wal.h"
 #include "base/teesql-domains.h"
 
 #include <string.h>
 
 #define SEALED_SEGMENT (TEESQL_SEAL_SEGMENT_SIZE + TEESQL_SEAL_TAG_SIZE)
 #define READ_AHEAD     ((gsize) 8 * 1024 * 1024)
-#define HISTORY_MAX    ((gsize) 1024 * 1024)
 
 #define refuse(error, code, reason, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, code, reason, __VA_ARGS__)
 
@@ -123,15 +121,25 @@ check_piece (TeesqlVerifyRun *run, const TeesqlObjectId *id, const TeesqlPiece *
   return (run->deep ? check_all : check_end) (&piece, n_segments, error);
 }
 
+/* What the store said of the size of something that the catalog names. */
+static gboolean
+take_listed (TeesqlVerifyRun *run, const char *name, guint64 *out_size)
+{
+  const guint64 *listed = g_hash_table_lookup (run->expected, name);
+
+  if (listed == NULL || *listed == TEESQL_VERIFY_ABSENT)
+    return FALSE;
+  *out_size = *listed;
+  return TRUE;
+}
+
 gboolean
 teesql_verify_object (TeesqlVerifyRun *run, const TeesqlObjectId *id, const TeesqlPiece *piece, GError **error)
 {
-  const guint64 *listed = g_hash_table_lookup (run->sizes, id->name);
-  guint64 size = listed != NULL ? *listed : 0;
-  gboolean there = listed != NULL;
+  guint64 size = 0;
+  gboolean there = take_listed (run, id->name, &size);
   GError *problem = NULL;
 
-  g_hash_table_remove (run->sizes, id->name);
   run->report->n_objects++;
   if (!there)
     teesql_verify_find (run, TEESQL_VERIFY_DAMAGE, "object-missing", id->name, "the catalog names it, the store does not have it");
@@ -160,6 +168,43 @@ check_archive (TeesqlVerifyRun *run, const TeesqlBackup *backup, const TeesqlArc
   return TRUE;
 }
 
+static void
+expect (TeesqlVerifyRun *run, char *name)
+{
+  const guint64 absent = TEESQL_VERIFY_ABSENT;
+
+  g_hash_table_replace (run->expected, name, g_memdup2 (&absent, sizeof absent));
+}
+
+static void
+expect_archive (TeesqlVerifyRun *run, const TeesqlBackup *backup, const TeesqlArchive *archive)
+{
+  for (guint i = 0; i < archive->pieces->len; i++)
+    expect (run, teesql_layout_piece (teesql_repository_get_cluster_id (run->repository), teesql_catalog_get_lineage (run->catalog),
+                                      backup->id, archive->name, i));
+}
+
+void
+teesql_verify_expect (TeesqlVerifyRun *run)
+{
+  const guint8 *cluster_id = teesql_repository_get_cluster_id (run->repository);
+
+  for (guint i = 0; i < run->record->backups->len; i++)
+    {
+      const TeesqlBackup *backup = g_ptr_array_index (run->record->backups, i);
+
+      for (guint j = 0; j < backup->archives->len; j++)
+        expect_archive (run, backup, g_ptr_array_index (backup->archives, j));
+    }
+  for (guint i = 0; i < run->record->wal->len; i++)
+    {
+      guint32 timeline = g_array_index (run->record->wal, TeesqlWalRange, i).timeline;
+
+      if (timeline > 1)
+        expect (run, teesql_layout_history (cluster_id, teesql_catalog_get_lineage (run->catalog), timeline));
+    }
+}
+
 /* A backup is one only with the WAL that was written while it was made. */
 static void
 check_own_wal (TeesqlVerifyRun *run, const TeesqlBackup *backup)
@@ -186,125 +231,6 @@ teesql_verify_backups (TeesqlVerifyRun *run, GError **error)
           return FALSE;
       check_own_wal (run, backup);
       run->report->n_backups++;
-    }
-  return TRUE;
-}
-
-/* WAL */
-
-static gboolean
-check_segment (TeesqlVerifyRun *run, const TeesqlWalObject *object, GError **error)
-{
-  g_autofree char *name =
-      teesql_wal_object_dup_name (run->repository, teesql_catalog_get_lineage (run->catalog), object, run->record->segment_size);
-  const TeesqlObjectId id = { .name = name, .system_identifier = run->record->system_identifier, .timeline = object->timeline };
-  gsize expected = (gsize) (object->end_lsn - object->start_lsn);
-  GError *problem = NULL;
-  g_autoptr (GBytes) plain = NULL;
-
-  run->report->n_objects++;
-  run->report->n_segments++;
-  if (!run->deep)
-    return TRUE;
-  plain = teesql_repository_get (run->repository, &id, TEESQL_REPOSITORY_COMPRESS, expected, NULL, NULL, run->cancellable, &problem);
-  if (plain == NULL)
-    return teesql_verify_take (run, name, problem, error);
-  if (g_bytes_get_size (plain) != expected)
-    teesql_verify_find (run, TEESQL_VERIFY_DAMAGE, "object-truncated", name, "%" G_GSIZE_FORMAT " bytes of WAL, expected %" G_GSIZE_FORMAT,
-                        g_bytes_get_size (plain), expected);
-  run->report->n_bytes += expected;
-  teesql_verify_tell (run, 0, "wal");
-  return TRUE;
-}
-
-static void
-find_gap (TeesqlVerifyRun *run, TeesqlVerifySeverity severity, guint32 timeline, guint64 from, guint64 to, const char *what)
-{
-  g_autofree char *object = g_strdup_printf ("timeline %u", timeline);
-  g_autofree char *start = teesql_lsn_to_string (from);
-  g_autofree char *end = teesql_lsn_to_string (to);
-
-  teesql_verify_find (run, severity, "wal-gap", object, "%s: from %s to %s", what, start, end);
-}
-
-/* The listing against one range: every byte of it must be in some object. */
-static void
-check_range (TeesqlVerifyRun *run, const TeesqlWalRange *range)
-{
-  guint64 reach = range->start_lsn;
-
-  for (guint i = 0; i < run->wal->len && reach < range->end_lsn; i++)
-    {
-      const TeesqlWalObject *object = &g_array_index (run->wal, TeesqlWalObject, i);
-
-      if (object->timeline != range->timeline || object->end_lsn <= reach)
-        continue;
-      if (object->start_lsn > reach)
-        find_gap (run, TEESQL_VERIFY_DAMAGE, range->timeline, reach, MIN (object->start_lsn, range->end_lsn),
-                  "WAL that the catalog names is missing");
-      reach = object->end_lsn;
-    }
-  if (reach < range->end_lsn)
-    find_gap (run, TEESQL_VERIFY_DAMAGE, range->timeline, reach, range->end_lsn, "WAL that the catalog names is missing");
-}
-
-static gboolean
-check_history (TeesqlVerifyRun *run, guint32 timeline, GError **error)
-{
-  g_autofree char *name =
-      teesql_layout_history (teesql_repository_get_cluster_id (run->repository), teesql_catalog_get_lineage (run->catalog), timeline);
-  const TeesqlObjectId id = { .name = name, .system_identifier = run->record->system_identifier, .timeline = timeline };
-  GError *problem = NULL;
-  g_autoptr (GBytes) plain = NULL;
-
-  run->report->n_objects++;
-  g_hash_table_remove (run->sizes, name);
-  plain = teesql_repository_get (run->repository, &id, TEESQL_REPOSITORY_COMPRESS, HISTORY_MAX, NULL, NULL, run->cancellable, &problem);
-  return plain != NULL || teesql_verify_take (run, name, problem, error);
-}
-
-static gboolean
-check_ranges (TeesqlVerifyRun *run, GError **error)
-{
-  for (guint i = 0; i < run->record->wal->len; i++)
-    {
-      const TeesqlWalRange *range = &g_array_index (run->record->wal, TeesqlWalRange, i);
-      const TeesqlWalRange *before = i > 0 ? range - 1 : NULL;
-
-      check_range (run, range);
-      if (before != NULL && before->timeline == range->timeline)
-        find_gap (run, TEESQL_VERIFY_NOTE, range->timeline, before->end_lsn, range->start_lsn, "WAL that was never archived");
-      else if (range->timeline > 1 && !check_history (run, range->timeline, error))
-        return FALSE;
-    }
-  return TRUE;
-}
-
-/* What reaches beyond the record came while we looked, or was never noted. */
-static gboolean
-is_promised (const TeesqlCatalogRecord *record, const TeesqlWalObject *object)
-{
-  for (guint i = 0; i < record->wal->len; i++)
-    {
-      const TeesqlWalRange *range = &g_array_index (record->wal, TeesqlWalRange, i);
-
-      if (range->timeline == object->timeline && object->start_lsn < range->end_lsn && object->end_lsn > range->start_lsn)
-        return TRUE;
-    }
-  return FALSE;
-}
-
-gboolean
-teesql_verify_wal (TeesqlVerifyRun *run, GError **error)
-{
-  if (!check_ranges (run, error))
-    return FALSE;
-  for (guint i = 0; i < run->wal->len; i++)
-    {
-      const TeesqlWalObject *object = &g_array_index (run->wal, TeesqlWalObject, i);
-
-      if (is_promised (run->record, object) && !check_segment (run, object, error))
-        return FALSE;
     }
   return TRUE;
 }

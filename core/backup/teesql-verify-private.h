@@ -1,13 +1,20 @@
 #pragma once
 #include "backup/teesql-catalog-io.h"
+#include "backup/teesql-catalog-wal.h"
 #include "backup/teesql-verify.h"
 
 G_BEGIN_DECLS
 
+#define TEESQL_VERIFY_ABSENT G_MAXUINT64
+
 /**
  * TeesqlVerifyRun:
- * @sizes: name -> guint64 *, as listed; of records, pieces, keys and histories
- * @wal: (element-type TeesqlWalObject): as listed, by timeline, start, end
+ * @expected: name -> guint64 *: pieces and histories that the record names, with their sizes as listed or %TEESQL_VERIFY_ABSENT
+ * @strays: (element-type TeesqlVerifyFinding): what nobody named; behind what is wrong, so that a store cannot hide that among them
+ * @reach: (element-type guint64): for each range of the record, how far the listing has filled it
+ * @n_closed: ranges that the listing has passed
+ *
+ * What is held is what the record names, never what the store does: that may be without end.
  */
 typedef struct
 {
@@ -21,8 +28,10 @@ typedef struct
   guint64 total;
   GCancellable *cancellable;
   TeesqlVerifyReport *report;
-  GHashTable *sizes;
-  GArray *wal;
+  GHashTable *expected;
+  GPtrArray *strays;
+  GArray *reach;
+  guint n_closed;
 } TeesqlVerifyRun;
 
 void teesql_verify_find (TeesqlVerifyRun *run, TeesqlVerifySeverity severity, const char *reason, const char *object, const char *format,
@@ -37,9 +46,12 @@ void teesql_verify_tell (TeesqlVerifyRun *run, guint64 bytes, const char *phase)
  */
 gboolean teesql_verify_object (TeesqlVerifyRun *run, const TeesqlObjectId *id, const TeesqlPiece *piece, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
-gboolean teesql_verify_list (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+void teesql_verify_expect (TeesqlVerifyRun *run); /* before the listing: the names of the record */
+/* around the listing, which hands over every WAL object in its order */
+void teesql_verify_begin_wal (TeesqlVerifyRun *run);
+gboolean teesql_verify_take_wal (TeesqlVerifyRun *run, const TeesqlWalObject *object, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_verify_end_wal (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_verify_chain (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_verify_backups (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-gboolean teesql_verify_wal (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

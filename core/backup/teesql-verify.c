@@ -1,7 +1,6 @@
 #include "backup/teesql-verify.h"
 
 #include "backup/teesql-catalog-recovery.h"
-#include "backup/teesql-catalog-wal.h"
 #include "backup/teesql-lineages.h"
 #include "backup/teesql-verify-private.h"
 #include "base/teesql-domains.h"
@@ -32,11 +31,22 @@ teesql_verify_report_free (TeesqlVerifyReport *self)
   g_free (self);
 }
 
+static TeesqlVerifyFinding *
+make_finding (TeesqlVerifySeverity severity, const char *reason, const char *object, char *message)
+{
+  TeesqlVerifyFinding *finding = g_new0 (TeesqlVerifyFinding, 1);
+
+  finding->severity = severity;
+  finding->reason = g_strdup (reason);
+  finding->object = g_strdup (object);
+  finding->message = message;
+  return finding;
+}
+
 void
 teesql_verify_find (TeesqlVerifyRun *run, TeesqlVerifySeverity severity, const char *reason, const char *object, const char *format, ...)
 {
   TeesqlVerifyReport *report = run->report;
-  TeesqlVerifyFinding *finding = NULL;
   va_list args;
 
   if (severity == TEESQL_VERIFY_DAMAGE)
@@ -45,14 +55,9 @@ teesql_verify_find (TeesqlVerifyRun *run, TeesqlVerifySeverity severity, const c
     report->n_notes++;
   if (report->findings->len == TEESQL_VERIFY_FINDINGS_MAX)
     return;
-  finding = g_new0 (TeesqlVerifyFinding, 1);
-  finding->severity = severity;
-  finding->reason = g_strdup (reason);
-  finding->object = g_strdup (object);
   va_start (args, format);
-  finding->message = g_strdup_vprintf (format, args);
+  g_ptr_array_add (report->findings, make_finding (severity, reason, object, g_strdup_vprintf (format, args)));
   va_end (args);
-  g_ptr_array_add (report->findings, finding);
 }
 
 /* The seal says what is wrong with an object, the operator wants to know what happened to it. */
@@ -101,57 +106,6 @@ is_other_lineage (const char *name, const TeesqlLineage *own)
 
   return strlen (name) > TEESQL_LINEAGE_SIZE && name[TEESQL_LINEAGE_SIZE - 1] == '/' &&
          teesql_lineage_parse (name, TEESQL_LINEAGE_SIZE - 1, &lineage, NULL) && strcmp (lineage.text, own->text) != 0;
-}
-
-typedef struct
-{
-  TeesqlVerifyRun *run;
-  char *cluster; /* prefix */
-} Listing;
-
-static gboolean
-object_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
-{
-  const Listing *self = user_data;
-  TeesqlVerifyRun *run = self->run;
-  const TeesqlLineage *lineage = teesql_catalog_get_lineage (run->catalog);
-  const char *name = teesql_object_info_get_name (info);
-  guint64 size = teesql_object_info_get_size (info);
-  TeesqlWalObject object;
-
-  if (!g_str_has_prefix (name, self->cluster) || is_other_lineage (name + strlen (self->cluster), lineage))
-    return TRUE;
-  if (teesql_wal_object_parse (run->repository, lineage, name, run->record->segment_size, &object))
-    g_array_append_val (run->wal, object);
-  else
-    g_hash_table_replace (run->sizes, g_strdup (name), g_memdup2 (&size, sizeof size));
-  return TRUE;
-}
-
-static int
-compare_wal (gconstpointer a, gconstpointer b)
-{
-  const TeesqlWalObject *left = a;
-  const TeesqlWalObject *right = b;
-
-  if (left->timeline != right->timeline)
-    return left->timeline < right->timeline ? -1 : 1;
-  if (left->start_lsn != right->start_lsn)
-    return left->start_lsn < right->start_lsn ? -1 : 1;
-  return left->end_lsn < right->end_lsn ? -1 : left->end_lsn > right->end_lsn;
-}
-
-gboolean
-teesql_verify_list (TeesqlVerifyRun *run, GError **error)
-{
-  g_autofree char *cluster = teesql_layout_cluster (teesql_repository_get_cluster_id (run->repository));
-  Listing listing = { run, cluster };
-
-  if (!teesql_store_list (teesql_repository_get_store (run->repository), cluster, MAX_OBJECTS, object_cb, &listing, run->cancellable,
-                          error))
-    return FALSE;
-  g_array_sort (run->wal, compare_wal);
-  return TRUE;
 }
 
 /* the chain */
@@ -220,7 +174,7 @@ teesql_verify_chain (TeesqlVerifyRun *run, GError **error)
   return check_records (run, error) && check_mark (run, error) && check_parent (run, error);
 }
 
-/* what nobody named */
+/* the listing */
 
 static gboolean
 is_record_name (const TeesqlVerifyRun *run, const char *name)
@@ -242,36 +196,68 @@ is_key_name (const TeesqlVerifyRun *run, const char *name)
   return teesql_recovery_parse_name (teesql_repository_get_cluster_id (run->repository), name, &epoch, &recipient);
 }
 
-static int
-compare_texts (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-/* Every check took out of the table what it asked for. */
+/* A store may add what it likes: counted, and named up to a limit. */
 static void
-name_rest (TeesqlVerifyRun *run)
+note_stray (TeesqlVerifyRun *run, const char *name)
 {
   g_autofree char *cluster = teesql_layout_cluster (teesql_repository_get_cluster_id (run->repository));
   g_autofree char *base = g_strconcat (cluster, teesql_catalog_get_lineage (run->catalog)->text, "/base/", NULL);
-  g_autoptr (GPtrArray) names = g_ptr_array_new ();
-  GHashTableIter iter;
-  gpointer key = NULL;
 
-  g_hash_table_iter_init (&iter, run->sizes);
-  while (g_hash_table_iter_next (&iter, &key, NULL))
-    if (!is_record_name (run, key) && !is_key_name (run, key))
-      g_ptr_array_add (names, key);
-  g_ptr_array_sort (names, compare_texts);
-  for (guint i = 0; i < names->len; i++)
-    {
-      const char *name = g_ptr_array_index (names, i);
+  run->report->n_notes++;
+  if (run->strays->len == TEESQL_VERIFY_FINDINGS_MAX)
+    return;
+  if (g_str_has_prefix (name, base))
+    g_ptr_array_add (run->strays, make_finding (TEESQL_VERIFY_NOTE, "object-stray", name,
+                                                g_strdup ("of a backup that is being made, or that was broken off")));
+  else
+    g_ptr_array_add (run->strays, make_finding (TEESQL_VERIFY_NOTE, "object-foreign", name, g_strdup ("no name of ours")));
+}
 
-      if (g_str_has_prefix (name, base))
-        teesql_verify_find (run, TEESQL_VERIFY_NOTE, "object-stray", name, "of a backup that is being made, or that was broken off");
-      else
-        teesql_verify_find (run, TEESQL_VERIFY_NOTE, "object-foreign", name, "no name of ours");
-    }
+typedef struct
+{
+  TeesqlVerifyRun *run;
+  char *cluster; /* prefix */
+} Listing;
+
+static gboolean
+object_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
+{
+  const Listing *self = user_data;
+  TeesqlVerifyRun *run = self->run;
+  const TeesqlLineage *lineage = teesql_catalog_get_lineage (run->catalog);
+  const char *name = teesql_object_info_get_name (info);
+  guint64 *expected = g_hash_table_lookup (run->expected, name);
+  TeesqlWalObject object;
+
+  if (!g_str_has_prefix (name, self->cluster) || is_other_lineage (name + strlen (self->cluster), lineage))
+    return TRUE;
+  if (expected != NULL)
+    *expected = MIN (teesql_object_info_get_size (info), TEESQL_VERIFY_ABSENT - 1);
+  else if (teesql_wal_object_parse (run->repository, lineage, name, run->record->segment_size, &object))
+    return teesql_verify_take_wal (run, &object, error);
+  else if (!is_record_name (run, name) && !is_key_name (run, name))
+    note_stray (run, name);
+  return TRUE;
+}
+
+static gboolean
+verify_list (TeesqlVerifyRun *run, GError **error)
+{
+  g_autofree char *cluster = teesql_layout_cluster (teesql_repository_get_cluster_id (run->repository));
+  Listing listing = { run, cluster };
+
+  teesql_verify_expect (run);
+  teesql_verify_begin_wal (run);
+  return teesql_store_list (teesql_repository_get_store (run->repository), cluster, MAX_OBJECTS, object_cb, &listing, run->cancellable,
+                            error) &&
+         teesql_verify_end_wal (run, error);
+}
+
+static void
+append_strays (TeesqlVerifyRun *run)
+{
+  while (run->strays->len > 0 && run->report->findings->len < TEESQL_VERIFY_FINDINGS_MAX)
+    g_ptr_array_add (run->report->findings, g_ptr_array_steal_index (run->strays, 0));
 }
 
 static guint64
@@ -290,8 +276,9 @@ static void
 run_clear (TeesqlVerifyRun *run)
 {
   g_clear_pointer (&run->record, teesql_catalog_record_free);
-  g_clear_pointer (&run->sizes, g_hash_table_unref);
-  g_clear_pointer (&run->wal, g_array_unref);
+  g_clear_pointer (&run->expected, g_hash_table_unref);
+  g_clear_pointer (&run->strays, g_ptr_array_unref);
+  g_clear_pointer (&run->reach, g_array_unref);
 }
 
 TeesqlVerifyReport *
@@ -309,14 +296,12 @@ teesql_repository_verify_run (TeesqlCatalog *catalog, gboolean deep, TeesqlVerif
   gboolean done = FALSE;
 
   report->findings = g_ptr_array_new_with_free_func (finding_free);
-  run.sizes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
-  run.wal = g_array_new (FALSE, FALSE, sizeof (TeesqlWalObject));
+  run.expected = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  run.strays = g_ptr_array_new_with_free_func (finding_free);
   run.record = teesql_catalog_dup_record (catalog); /* before the listing: what comes later is in neither */
   run.total = estimate (&run);
-  done = teesql_verify_list (&run, error) && teesql_verify_chain (&run, error) && teesql_verify_backups (&run, error) &&
-         teesql_verify_wal (&run, error);
-  if (done)
-    name_rest (&run);
+  done = teesql_verify_chain (&run, error) && verify_list (&run, error) && teesql_verify_backups (&run, error);
+  append_strays (&run);
   run_clear (&run);
   return done ? g_steal_pointer (&report) : NULL;
 }

@@ -83,7 +83,8 @@ store_job (TeesqlWalArchiver *self, const TeesqlWalJob *job, const char *name, G
   g_autoptr (GBytes) plain = teesql_wal_segment_get_bytes (segment, job->from, job->to);
 
   return put_history (self, segment, error) && put_wal (self, name, segment->timeline, plain, self->store_cancellable, error) &&
-         teesql_catalog_note_wal (self->catalog, segment->timeline, segment->start_lsn + job->from, segment->start_lsn + job->to, error);
+         teesql_catalog_note_wal (self->catalog, segment->timeline, segment->start_lsn + job->from, segment->start_lsn + job->to,
+                                  self->store_cancellable, error);
 }
 
 gboolean

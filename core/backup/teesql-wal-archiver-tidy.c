@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define FLUSH_INTERVAL_US (60 * G_USEC_PER_SEC)
-#define MAX_PARTIALS      1000000
+#define MAX_PARTIALS      10000u /* of one segment, where an archiver leaves some dozens; retention takes what a store invents */
 
 typedef struct
 {
@@ -62,8 +62,10 @@ teesql_wal_archiver_tidy_end (TeesqlWalArchiver *self)
 static gboolean
 collect_name (TeesqlObjectInfo *info, gpointer user_data, GError **error)
 {
-  g_ptr_array_add (user_data, g_strdup (teesql_object_info_get_name (info)));
-  return TRUE;
+  GPtrArray *names = user_data;
+
+  g_ptr_array_add (names, g_strdup (teesql_object_info_get_name (info)));
+  return names->len < MAX_PARTIALS;
 }
 
 /* Partial objects of runs before this one: `SEGMENT.FROM-TO`, and the whole one has no dot. */

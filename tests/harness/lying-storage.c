@@ -1,6 +1,9 @@
 #include "lying-storage.h"
 
+#include <malloc.h>
 #include <string.h>
+
+#define FLOOD_TOKEN "flood:"
 
 struct _LyingStorage
 {
@@ -11,6 +14,11 @@ struct _LyingStorage
   char *hidden;
   LyingFault fault;
   char *fault_prefix;
+  char *flood_prefix;
+  LyingNameFunc flood_make;
+  guint64 flood_n;
+  gsize held; /* when it began */
+  gsize peak;
 };
 
 static void lying_storage_iface_init (TeesqlStorageInterface *iface);
@@ -151,6 +159,33 @@ lying_storage_hide (LyingStorage *self, const char *prefix)
   g_mutex_unlock (&self->lock);
 }
 
+static gsize
+count_allocated (void)
+{
+  struct mallinfo2 info = mallinfo2 ();
+
+  return info.uordblks + info.hblkhd;
+}
+
+void
+lying_storage_flood (LyingStorage *self, const char *prefix, LyingNameFunc make, guint64 n)
+{
+  g_mutex_lock (&self->lock);
+  g_free (self->flood_prefix);
+  self->flood_prefix = g_strdup (prefix);
+  self->flood_make = make;
+  self->flood_n = n;
+  self->held = count_allocated ();
+  self->peak = self->held;
+  g_mutex_unlock (&self->lock);
+}
+
+gsize
+lying_storage_get_peak (LyingStorage *self)
+{
+  return self->peak - self->held;
+}
+
 void
 lying_storage_plan (LyingStorage *self, LyingFault fault, const char *prefix)
 {
@@ -278,7 +313,32 @@ lying_get_finish (TeesqlStorage *storage, GAsyncResult *result, GError **error)
 static gboolean
 is_shown (LyingStorage *self, const char *name, const char *token)
 {
+  if (token != NULL && g_str_has_prefix (token, FLOOD_TOKEN))
+    return FALSE;
   return (token == NULL || strcmp (name, token) > 0) && (self->hidden == NULL || !g_str_has_prefix (name, self->hidden));
+}
+
+/* one page of what is not there */
+static char *
+add_flood (LyingStorage *self, const char *prefix, const char *token, guint max, GPtrArray *page)
+{
+  guint64 i = token != NULL && g_str_has_prefix (token, FLOOD_TOKEN) ? g_ascii_strtoull (token + strlen (FLOOD_TOKEN), NULL, 10) : 0;
+
+  self->peak = MAX (self->peak, count_allocated ());
+  for (; i < self->flood_n && page->len < max; i++)
+    {
+      g_autofree char *name = self->flood_make (self->flood_prefix, i);
+
+      if (g_str_has_prefix (name, prefix))
+        g_ptr_array_add (page, teesql_object_info_new (name, 1, -1, NULL));
+    }
+  return i < self->flood_n ? g_strdup_printf (FLOOD_TOKEN "%" G_GUINT64_FORMAT, i) : NULL;
+}
+
+static gboolean
+can_hold_flood (const LyingStorage *self, const char *prefix)
+{
+  return self->flood_n > 0 && (g_str_has_prefix (self->flood_prefix, prefix) || g_str_has_prefix (prefix, self->flood_prefix));
 }
 
 static void
@@ -289,6 +349,7 @@ lying_list_async (TeesqlStorage *storage, const char *prefix, const char *token,
   g_autoptr (GTask) task = g_task_new (storage, cancellable, callback, user_data);
   g_autoptr (GPtrArray) names = lying_storage_names (self, prefix);
   g_autoptr (GPtrArray) page = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_object_info_unref);
+  g_autofree char *flood = NULL;
   const char *next = NULL;
 
   for (guint i = 0; i < names->len && next == NULL; i++)
@@ -301,6 +362,8 @@ lying_list_async (TeesqlStorage *storage, const char *prefix, const char *token,
       if (page->len == max)
         next = name;
     }
+  if (next == NULL && can_hold_flood (self, prefix))
+    next = flood = add_flood (self, prefix, token, max, page);
   g_task_return_pointer (task, teesql_object_page_new (page, next), (GDestroyNotify) teesql_object_page_unref);
 }
 
@@ -368,6 +431,7 @@ lying_storage_finalize (GObject *object)
   g_hash_table_unref (self->objects);
   g_free (self->hidden);
   g_free (self->fault_prefix);
+  g_free (self->flood_prefix);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (lying_storage_parent_class)->finalize (object);
 }

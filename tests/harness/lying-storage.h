@@ -22,6 +22,12 @@ void lying_storage_roll_back (LyingStorage *self, GHashTable *snapshot);
 /* names with this beginning are left out of listings, and only there; NULL: none */
 void lying_storage_hide (LyingStorage *self, const char *prefix);
 
+/* Behind what there is, listings that can hold it go on with @n names, made one by one as they are asked for, in order; 0: no more. */
+typedef char *(*LyingNameFunc) (const char *prefix, guint64 i);
+void lying_storage_flood (LyingStorage *self, const char *prefix, LyingNameFunc make, guint64 n);
+/* of all the program had allocated at the beginning of any page since the flood began, beyond what it had then; 0 under a sanitizer */
+gsize lying_storage_get_peak (LyingStorage *self);
+
 typedef enum
 {
   LYING_HONEST,

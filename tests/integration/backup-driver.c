@@ -24,6 +24,7 @@
 
 #define KMS_KEY       "the KMS says thirty-two bytes...."
 #define MAX_TIMELINE  16
+#define LIST_MAX      1000000
 #define SEGMENT_MAX   ((gsize) 64 * 1024 * 1024)
 #define NODE          "node-1"
 #define CALL_TIMEOUT  5000
@@ -589,12 +590,45 @@ print_range (guint32 timeline, guint64 start, guint64 reach, guint objects)
   print_json (builder);
 }
 
+typedef struct
+{
+  Driver *driver;
+  const TeesqlCatalogRecord *record;
+  guint32 timeline;
+  GArray *objects; /* TeesqlWalObject */
+} WalListing;
+
+static gboolean
+wal_object_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
+{
+  WalListing *listing = user_data;
+  TeesqlWalObject object;
+
+  if (teesql_wal_object_parse (listing->driver->repository, teesql_catalog_get_lineage (listing->driver->catalog),
+                               teesql_object_info_get_name (info), listing->record->segment_size, &object) &&
+      object.timeline == listing->timeline)
+    g_array_append_val (listing->objects, object);
+  return TRUE;
+}
+
+static GArray *
+list_wal (Driver *self, const TeesqlCatalogRecord *record, guint32 timeline, GError **error)
+{
+  g_autoptr (GArray) objects = g_array_new (FALSE, FALSE, sizeof (TeesqlWalObject));
+  g_autofree char *cluster = teesql_layout_cluster (teesql_repository_get_cluster_id (self->repository));
+  g_autofree char *prefix = g_strdup_printf ("%s%s/wal/%08X/", cluster, teesql_catalog_get_lineage (self->catalog)->text, timeline);
+  WalListing listing = { self, record, timeline, objects };
+
+  if (!teesql_store_list (teesql_repository_get_store (self->repository), prefix, LIST_MAX, wal_object_cb, &listing, NULL, error))
+    return NULL;
+  return g_steal_pointer (&objects);
+}
+
 /* One line for every range without a hole. */
 static gboolean
 extract_timeline (Driver *self, const TeesqlCatalogRecord *record, guint32 timeline, const char *folder, GError **error)
 {
-  g_autoptr (GArray) objects = teesql_wal_list (self->repository, teesql_catalog_get_lineage (self->catalog), timeline,
-                                                record->segment_size, 0, G_MAXUINT64 / 2, NULL, error);
+  g_autoptr (GArray) objects = list_wal (self, record, timeline, error);
   guint64 start = 0;
   guint64 reach = 0;
   guint n = 0;

@@ -198,7 +198,7 @@ note (TeesqlCatalog *catalog, guint32 timeline, guint64 start_lsn, guint64 end_l
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (teesql_catalog_note_wal (catalog, timeline, start_lsn, end_lsn, &error));
+  g_assert_true (teesql_catalog_note_wal (catalog, timeline, start_lsn, end_lsn, NULL, &error));
   g_assert_no_error (error);
 }
 

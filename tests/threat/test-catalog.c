@@ -2,6 +2,8 @@
 #include "base/teesql-domains.h"
 #include "repository-world.h"
 
+#include "backup/teesql-catalog-private.h"
+
 #include <glib/gstdio.h>
 
 static void
@@ -190,7 +192,7 @@ two_nodes_write_at_once (ThreatFixture *f, gconstpointer unused)
   g_assert_cmpstr (teesql_error_get_reason (error), ==, "repository-taken");
   g_clear_error (&error);
   /* and it stays so: nothing is merged, nothing more is acknowledged */
-  g_assert_false (teesql_catalog_note_wal (second, 2, 7 * WORLD_SEGMENT, 9 * WORLD_SEGMENT, &error));
+  g_assert_false (teesql_catalog_note_wal (second, 2, 7 * WORLD_SEGMENT, 9 * WORLD_SEGMENT, NULL, &error));
   g_assert_cmpstr (teesql_error_get_reason (error), ==, "repository-taken");
   put_segment (first, 2, 8 * WORLD_SEGMENT);
   g_assert_true (teesql_catalog_flush (first, NULL, NULL));
@@ -306,7 +308,7 @@ an_older_record_is_chosen (ThreatFixture *f, gconstpointer unused)
   record = teesql_catalog_dup_record (catalog);
   g_assert_cmpuint (record->sequence, ==, 4);
   g_assert_cmpuint (record->backups->len, ==, 2);
-  g_assert_false (teesql_catalog_flush (catalog, NULL, NULL) && teesql_catalog_note_wal (catalog, 1, 1, 2, &error));
+  g_assert_false (teesql_catalog_flush (catalog, NULL, NULL) && teesql_catalog_note_wal (catalog, 1, 1, 2, NULL, &error));
   g_assert_cmpstr (teesql_error_get_reason (error), ==, "catalog-read-only");
 }
 
@@ -565,10 +567,10 @@ note_thread (gpointer data)
     {
       guint64 start = 16 * WORLD_SEGMENT + i * 4096;
 
-      g_assert_true (teesql_catalog_note_wal (catalog, 2, start, start + 4096, NULL));
+      g_assert_true (teesql_catalog_note_wal (catalog, 2, start, start + 4096, NULL, NULL));
       /* now and then a gap and a timeline, so that the head's places run out */
       if (i % 20 == 0)
-        g_assert_true (teesql_catalog_note_wal (catalog, 3 + (guint32) (i % 3), (i + 1) * 2 * 4096, (i + 1) * 2 * 4096 + 4096, NULL));
+        g_assert_true (teesql_catalog_note_wal (catalog, 3 + (guint32) (i % 3), (i + 1) * 2 * 4096, (i + 1) * 2 * 4096 + 4096, NULL, NULL));
     }
   return NULL;
 }
@@ -604,6 +606,49 @@ wal_is_noted_while_records_are_stored (ThreatFixture *f, gconstpointer unused)
   g_assert_cmpuint (stored->wal->len, ==, noted->wal->len);
   for (guint i = 0; i < stored->wal->len; i++)
     g_assert_cmpuint (g_array_index (stored->wal, TeesqlWalRange, i).end_lsn, ==, g_array_index (noted->wal, TeesqlWalRange, i).end_lsn);
+}
+
+/* The head is being written when the main loop asks: with the very lock held that a slow fsync holds. */
+static void
+what_the_faces_show_waits_for_no_disk (ThreatFixture *f, gconstpointer unused)
+{
+  g_autoptr (TeesqlCatalog) catalog = NULL;
+  g_autoptr (TeesqlCatalogRecord) record = NULL;
+  TeesqlCatalogFacts facts = { 0 };
+  TeesqlHead head;
+
+  catalog = node_open (f->node);
+  put_segment (catalog, 2, 6 * WORLD_SEGMENT);
+  record = teesql_catalog_dup_record (catalog);
+  teesql_catalog_get_head (catalog, &head);
+  g_mutex_lock (&catalog->lock);
+  teesql_catalog_get_facts (catalog, &facts);
+  g_mutex_unlock (&catalog->lock);
+  g_assert_cmpuint (facts.n_backups, ==, record->backups->len);
+  g_assert_cmpstr (facts.lineage.text, ==, record->lineage.text);
+  g_assert_cmpuint (facts.head.sequence, ==, head.sequence);
+  g_assert_cmpuint (facts.head.lsn, ==, 7 * WORLD_SEGMENT);
+  g_assert_cmpint (facts.last_full_unix, >, 0);
+  g_assert_cmpint (facts.last_backup_unix, >, facts.last_full_unix);
+  g_assert_cmpint (facts.oldest_restorable_unix, >, 0);
+}
+
+/* With all places in the head taken a record has to be stored, and a store may take its time for that. */
+static void
+noting_wal_is_given_up_at_the_end (ThreatFixture *f, gconstpointer unused)
+{
+  g_autoptr (TeesqlCatalog) catalog = NULL;
+  g_autoptr (GCancellable) over = g_cancellable_new ();
+  g_autoptr (GError) error = NULL;
+  guint64 start = 100 * WORLD_SEGMENT;
+
+  catalog = node_open (f->node);
+  g_cancellable_cancel (over);
+  for (guint i = 0; i < TEESQL_HEAD_NOTED_MAX; i++, start += 2 * WORLD_SEGMENT)
+    g_assert_true (teesql_catalog_note_wal (catalog, 2, start, start + WORLD_SEGMENT, over, NULL));
+  g_assert_false (teesql_catalog_note_wal (catalog, 2, start, start + WORLD_SEGMENT, over, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_true (teesql_catalog_note_wal (catalog, 2, start, start + WORLD_SEGMENT, NULL, NULL));
 }
 
 int
@@ -644,5 +689,7 @@ main (int argc, char **argv)
   ADD ("a-record-that-was-given-up-arrives-late", a_record_that_was_given_up_arrives_late);
   ADD ("a-beginning-that-was-cut-short-begins-again", a_beginning_that_was_cut_short_begins_again);
   ADD ("wal-is-noted-while-records-are-stored", wal_is_noted_while_records_are_stored);
+  ADD ("what-the-faces-show-waits-for-no-disk", what_the_faces_show_waits_for_no_disk);
+  ADD ("noting-wal-is-given-up-at-the-end", noting_wal_is_given_up_at_the_end);
   return g_test_run ();
 }

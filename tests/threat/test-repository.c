@@ -491,7 +491,7 @@ old_records_go_and_the_chain_stays (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (expire (f, 9, 1800000000), ==, 1); /* WAL before the first backup, and record 6 */
   for (guint i = 0; i < 1010; i++)
     {
-      g_assert_true (teesql_catalog_note_wal (f->catalog, 3, (i + 1) * 2 * WORLD_SEGMENT, (i * 2 + 3) * WORLD_SEGMENT, NULL));
+      g_assert_true (teesql_catalog_note_wal (f->catalog, 3, (i + 1) * 2 * WORLD_SEGMENT, (i * 2 + 3) * WORLD_SEGMENT, NULL, NULL));
       g_assert_true (teesql_catalog_flush (f->catalog, NULL, NULL));
     }
   g_assert_cmpuint (expire (f, 9, 1800000000), ==, 16);

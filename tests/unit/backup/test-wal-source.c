@@ -107,7 +107,7 @@ archive (Place *self, guint32 timeline, guint64 start, guint32 from, guint32 to,
   g_assert_true (teesql_repository_put (self->world.repository, &id, bytes, TEESQL_REPOSITORY_COMPRESS, 3, NULL, NULL, NULL, &error));
   g_assert_no_error (error);
   if (noted)
-    g_assert_true (teesql_catalog_note_wal (self->catalog, timeline, start + from, start + to, &error));
+    g_assert_true (teesql_catalog_note_wal (self->catalog, timeline, start + from, start + to, NULL, &error));
   g_assert_no_error (error);
 }
 
@@ -421,7 +421,7 @@ archive_record (Place *self, guint64 start, guint32 offset, guint32 length)
   for (guint i = 0; i < 4; i++)
     data[offset + i] = (guint8) (length >> (8 * i));
   g_assert_true (teesql_repository_put (self->world.repository, &id, bytes, TEESQL_REPOSITORY_COMPRESS, 3, NULL, NULL, NULL, NULL));
-  g_assert_true (teesql_catalog_note_wal (self->catalog, 1, start, start + SEGMENT, NULL));
+  g_assert_true (teesql_catalog_note_wal (self->catalog, 1, start, start + SEGMENT, NULL, NULL));
 }
 
 static void
