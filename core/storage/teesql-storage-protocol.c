@@ -379,6 +379,9 @@ decode_item (TeesqlCursor *rest, GError **error)
 gboolean
 teesql_storage_items_decode (TeesqlCursor *rest, guint max, GPtrArray *out_items, GError **error)
 {
+  /* these would have no end, and what waits behind them in the loop, the ping of the host included, would never get its turn */
+  if (teesql_cursor_remaining (rest) == 0)
+    return teesql_cursor_fail (rest, error, "count", "a message about objects that has none");
   while (teesql_cursor_remaining (rest) > 0)
     {
       TeesqlObjectInfo *info = NULL;

@@ -159,6 +159,19 @@ test_too_many_items (void)
   g_assert_cmpuint (items->len, ==, 10);
 }
 
+/* as many of them as a host likes would do no harm to a page, and starve everything else */
+static void
+test_no_items (void)
+{
+  g_autoptr (GPtrArray) items = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_object_info_unref);
+  g_autoptr (GError) error = NULL;
+  TeesqlCursor rest;
+
+  teesql_cursor_init (&rest, "items", frame, 0);
+  g_assert_false (teesql_storage_items_decode (&rest, 10, items, &error));
+  g_assert_error (error, TEESQL_PARSE_ERROR, TEESQL_ERROR_MALFORMED);
+}
+
 static void
 test_greeting (void)
 {
@@ -306,6 +319,7 @@ main (int argc, char **argv)
   g_test_add_func ("/storage/protocol/carries-errors", test_errors_arrive);
   g_test_add_func ("/storage/protocol/tames-errors", test_errors_are_tamed);
   g_test_add_func ("/storage/protocol/takes-no-more-objects-than-were-asked-for", test_too_many_items);
+  g_test_add_func ("/storage/protocol/objects that are none are refused", test_no_items);
   g_test_add_func ("/storage/protocol/greets", test_greeting);
   g_test_add_func ("/storage/sandbox/reads-paths-and-ports", test_sandbox);
   g_test_add_func ("/storage/sandbox/refuses-nonsense", test_sandbox_nonsense);
