@@ -19,6 +19,7 @@ struct _TeesqlBackupRunner
   char *slot;
   GThread *thread;
   GCancellable *stopping;
+  int ended; /* atomic: the thread does nothing any more */
 
   /* of the runner's thread */
   TeesqlRepository *repository;

@@ -324,6 +324,7 @@ runner_thread (gpointer data)
         wait_after (self, error);
     }
   drop_tasks (self);
+  g_atomic_int_set (&self->ended, TRUE);
   return NULL;
 }
 
@@ -381,15 +382,6 @@ teesql_backup_runner_get_storage (TeesqlBackupRunner *self)
   return self->storage;
 }
 
-/* PostgreSQL's slot names have no hyphen. */
-static char *
-dup_slot_name (const TeesqlConfig *config, const char *storage)
-{
-  char *slot = g_strconcat (teesql_config_get_string (config, "backup", "slot"), "_", storage, NULL);
-
-  return g_strdelimit (slot, "-", '_');
-}
-
 TeesqlBackupRunner *
 teesql_backup_runner_new (const TeesqlBackupRunnerOptions *options)
 {
@@ -407,7 +399,7 @@ teesql_backup_runner_new (const TeesqlBackupRunnerOptions *options)
   self->segment_size = options->segment_size;
   self->turn = options->turn;
   self->head_path = g_build_filename (state_directory, "backup", options->storage, "head", NULL);
-  self->slot = dup_slot_name (options->config, options->storage);
+  self->slot = teesql_config_dup_slot (options->config, options->storage);
   self->config = teesql_config_ref (options->config);
   self->stopping = g_cancellable_new ();
   self->is_settled = TRUE;
@@ -425,6 +417,12 @@ teesql_backup_runner_stop (TeesqlBackupRunner *self)
   g_mutex_lock (&self->lock);
   g_cond_signal (&self->wake);
   g_mutex_unlock (&self->lock);
+}
+
+gboolean
+teesql_backup_runner_has_ended (TeesqlBackupRunner *self)
+{
+  return g_atomic_int_get (&self->ended);
 }
 
 void

@@ -45,6 +45,8 @@ typedef struct {
 TeesqlBackupRunner *teesql_backup_runner_new (const TeesqlBackupRunnerOptions *options) G_GNUC_WARN_UNUSED_RESULT; /* starts */
 void teesql_backup_runner_stop (TeesqlBackupRunner *self); /* tells it to; teesql_backup_runner_free() waits for it */
 void teesql_backup_runner_free (TeesqlBackupRunner *self); /* stops: a backup under way is given up, WAL that is on its way gets a few seconds */
+/* after it was told to stop: whether teesql_backup_runner_free() would return at once */
+gboolean teesql_backup_runner_has_ended (TeesqlBackupRunner *self);
 const char *teesql_backup_runner_get_storage (TeesqlBackupRunner *self);
 void teesql_backup_runner_set_config (TeesqlBackupRunner *self, TeesqlConfig *config);
 /**

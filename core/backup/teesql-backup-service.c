@@ -32,6 +32,7 @@ struct _TeesqlBackupService
   TeesqlSecret *password;
   TeesqlBackupTurn turn;
   GPtrArray *runners; /* TeesqlBackupRunner; empty until the server was asked */
+  GPtrArray *ending;  /* those that were told to stop; none takes their place before they have */
   GCancellable *stopping;
   guint tick_id;
   gint64 asked_us;
@@ -172,13 +173,27 @@ ask_server (TeesqlBackupService *self)
                                    self->password, self->stopping, opened_cb, g_object_ref (self));
 }
 
-/* All are told before one is waited for: they end side by side. */
+/* They have WAL and a record on their way, and the loop does not wait for that. */
 static void
 end_runners (TeesqlBackupService *self)
 {
-  for (guint i = 0; i < self->runners->len; i++)
-    teesql_backup_runner_stop (self->runners->pdata[i]);
-  g_ptr_array_set_size (self->runners, 0);
+  while (self->runners->len > 0)
+    {
+      TeesqlBackupRunner *runner = g_ptr_array_steal_index (self->runners, 0);
+
+      teesql_backup_runner_stop (runner);
+      g_ptr_array_add (self->ending, runner);
+    }
+}
+
+/* %TRUE when nothing of them is left */
+static gboolean
+bury_runners (TeesqlBackupService *self)
+{
+  for (guint i = self->ending->len; i > 0; i--)
+    if (teesql_backup_runner_has_ended (self->ending->pdata[i - 1]))
+      g_ptr_array_remove_index_fast (self->ending, i - 1);
+  return self->ending->len == 0;
 }
 
 /* ---- what is known, once a second ---- */
@@ -209,6 +224,8 @@ tick_cb (gpointer data)
 {
   TeesqlBackupService *self = data;
 
+  if (!bury_runners (self))
+    return G_SOURCE_CONTINUE;
   if (self->runners->len == 0 || g_get_monotonic_time () - self->asked_us > REMARK_US)
     ask_server (self);
   if (self->runners->len > 0)
@@ -227,7 +244,8 @@ teesql_backup_service_start (TeesqlBackupService *self, TeesqlSecret *admin_pass
   end_runners (self); /* they log in with the old one */
   if (self->tick_id == 0)
     self->tick_id = g_timeout_add (TICK_MS, tick_cb, self);
-  ask_server (self);
+  if (bury_runners (self))
+    ask_server (self);
 }
 
 void
@@ -246,6 +264,8 @@ teesql_backup_service_stop (TeesqlBackupService *self)
   g_cancellable_cancel (self->stopping);
   g_clear_handle_id (&self->tick_id, g_source_remove);
   end_runners (self);
+  /* the daemon ends, and nobody needs the loop any more: what is on its way gets the time that docs/operations.md promises */
+  g_ptr_array_set_size (self->ending, 0);
 }
 
 /* ---- tasks ---- */
@@ -347,6 +367,7 @@ teesql_backup_service_finalize (GObject *object)
   teesql_backup_service_stop (self);
   g_ptr_array_unref (self->runners);
   g_hash_table_unref (self->remarks);
+  g_ptr_array_unref (self->ending);
   g_clear_object (&self->keys);
   g_clear_object (&self->status);
   g_clear_object (&self->stopping);
@@ -369,6 +390,7 @@ teesql_backup_service_init (TeesqlBackupService *self)
   self->stopping = g_cancellable_new ();
   self->remarks = g_hash_table_new (g_str_hash, g_str_equal);
   self->runners = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_backup_runner_free);
+  self->ending = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_backup_runner_free);
   g_mutex_init (&self->turn.lock);
   g_cond_init (&self->turn.free);
 }

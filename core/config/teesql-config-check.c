@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define SLOT_MAX 63
+
 typedef struct
 {
   const TeesqlConfig *config;
@@ -283,6 +285,23 @@ check_postgresql (Check *check)
     check_external (check);
 }
 
+/* PostgreSQL cuts nothing off a slot's name: it takes 63 characters or none. */
+static void
+check_slots (Check *check)
+{
+  const char *const *storages = teesql_config_get_list (check->config, "backup", "storages");
+
+  for (guint i = 0; storages[i] != NULL; i++)
+    {
+      g_autofree char *slot = teesql_config_dup_slot (check->config, storages[i]);
+
+      if (strlen (slot) > SLOT_MAX)
+        complain (check, "backup", "slot",
+                  "for storage %s it becomes %s, of more than %d characters\nhint: a shorter one, or a shorter name", storages[i], slot,
+                  SLOT_MAX);
+    }
+}
+
 static void
 check_daemon (Check *check)
 {
@@ -294,6 +313,7 @@ check_daemon (Check *check)
   check_roles (check);
   check_listeners (check);
   check_twice (check, "backup", "storages");
+  check_slots (check);
   check_twice (check, "proxy", "listen");
   check_twice (check, "http", "listen");
   check_twice (check, "postgresql", "databases");

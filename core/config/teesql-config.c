@@ -280,3 +280,11 @@ teesql_config_describe (const TeesqlConfig *self, const char *group, const char 
     return g_strdup_printf ("%s:%u: [%s] %s", value->file, value->line, group, key);
   return g_strdup_printf ("%s: [%s] %s", written != NULL ? written->file : self->name, group, key);
 }
+
+char *
+teesql_config_dup_slot (const TeesqlConfig *self, const char *storage)
+{
+  char *slot = g_strconcat (teesql_config_get_string (self, "backup", "slot"), "_", storage, NULL);
+
+  return g_strdelimit (slot, "-", '_');
+}

@@ -78,6 +78,13 @@ const char *teesql_config_get_raw (const TeesqlConfig *self, const char *group, 
  */
 char *teesql_config_describe (const TeesqlConfig *self, const char *group, const char *key) G_GNUC_WARN_UNUSED_RESULT;
 /**
+ * teesql_config_dup_slot:
+ *
+ * Returns: (transfer full): the replication slot of a storage. A slot's name has no hyphen and an instance's no underscore, so that no two
+ *   storages share one
+ */
+char *teesql_config_dup_slot (const TeesqlConfig *self, const char *storage) G_GNUC_WARN_UNUSED_RESULT;
+/**
  * teesql_config_resolve_secret:
  * @reference: `credential:NAME`, `file:/ABSOLUTE`, `env:NAME`. `kms:PATH` is asynchronous and core's (`attest`)
  *

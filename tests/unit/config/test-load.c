@@ -190,6 +190,23 @@ test_roles (void)
            "hint: `teesql secret new` prints one");
 }
 
+/* `a-b` and `a_b` would have one replication slot, and each would take the other's WAL away. */
+static void
+test_slots (void)
+{
+  g_autoptr (TeesqlConfig) config = load (BASE "[backup]\nstorages = a-b;ab\n[storage:a-b]\n[storage:ab]\n");
+  g_autofree char *slot = teesql_config_dup_slot (config, "a-b");
+
+  g_assert_cmpstr (slot, ==, "teesql_a_b");
+  refused (BASE "[backup]\nstorages = a_b\n",
+           "teesqld.conf:4: [backup] storages: “a_b” is not what stands here, expected list of name, or none");
+  refused (BASE "[backup]\nstorages = a234567890b234567890c2345\nslot = a234567890b234567890c234567890d2345678\n[storage:"
+                "a234567890b234567890c2345]\n",
+           "teesqld.conf:5: [backup] slot: for storage a234567890b234567890c2345 it becomes "
+           "a234567890b234567890c234567890d2345678_a234567890b234567890c2345, of more than 63 characters\n"
+           "hint: a shorter one, or a shorter name");
+}
+
 /* What somebody wrote in place of a reference may be the secret itself. */
 static void
 test_secret_is_not_repeated (void)
@@ -326,6 +343,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/load/legacy-evidence-needs-pins-without-log", test_legacy);
   g_test_add_func ("/config/load/refuses-instances-nothing-refers-to", test_references_nobody);
   g_test_add_func ("/config/load/roles-agree-with-auth", test_roles);
+  g_test_add_func ("/config/load/no two storages share a slot", test_slots);
   g_test_add_func ("/config/load/does-not-repeat-a-misplaced-secret", test_secret_is_not_repeated);
   g_test_add_func ("/config/load/values-agree-with-each-other", test_whole);
   g_test_add_func ("/config/load/other-kinds-have-their-own-groups", test_other_kinds);
