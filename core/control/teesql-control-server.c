@@ -14,6 +14,7 @@
 #define MAX_CALLS   16
 #define REQUEST_S   10
 #define PROGRESS_MS 200
+#define ANSWER_S    10 /* to take an answer: whoever is away longer must not keep others out */
 
 struct _TeesqlControlServer
 {
@@ -110,12 +111,23 @@ call_write (Call *self)
                                    g_bytes_get_size (self->writing), G_PRIORITY_DEFAULT, self->cancellable, written_cb, call_ref (self));
 }
 
+static gboolean
+too_late_cb (gpointer data)
+{
+  Call *call = data;
+
+  call->timer_id = 0;
+  call_end (call);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 answer_raw (Call *call, const char *member, const char *json)
 {
   if (call->server == NULL)
     return;
   g_clear_handle_id (&call->timer_id, g_source_remove);
+  call->timer_id = g_timeout_add_seconds (ANSWER_S, too_late_cb, call);
   g_string_append_printf (call->out, "{\"%s\":%s}\n", member, json);
   call->ended = TRUE;
   call_write (call);
@@ -239,16 +251,6 @@ call_read (Call *self)
 {
   g_input_stream_read_async (g_io_stream_get_input_stream (G_IO_STREAM (self->connection)), self->chunk, sizeof self->chunk,
                              G_PRIORITY_DEFAULT, self->cancellable, read_cb, call_ref (self));
-}
-
-static gboolean
-too_late_cb (gpointer data)
-{
-  Call *call = data;
-
-  call->timer_id = 0;
-  call_end (call);
-  return G_SOURCE_REMOVE;
 }
 
 static gboolean

@@ -154,6 +154,45 @@ test_stale_socket (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (again);
 }
 
+static gboolean
+too_long_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* An answer that no socket buffer holds, for somebody who asks and never reads: others get in again. */
+static void
+test_reader_that_does_not_read (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *filler = g_strnfill (64 * 1024, 'x');
+  g_autoptr (GSocketClient) client = g_socket_client_new ();
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (fixture->path);
+  g_autoptr (GSocketConnection) connection = NULL;
+  g_autoptr (GError) error = NULL;
+  static const char request[] = "{\"command\":\"status\"}\n";
+  gboolean too_long = FALSE;
+  guint id = 0;
+
+  for (guint i = 0; i < 32; i++)
+    {
+      g_autofree char *reason = g_strdup_printf ("filler-%u", i);
+
+      teesql_status_add_notice (fixture->status, reason, "", filler);
+    }
+  connection = g_socket_client_connect (client, G_SOCKET_CONNECTABLE (address), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (
+      g_output_stream_write_all (g_io_stream_get_output_stream (G_IO_STREAM (connection)), request, strlen (request), NULL, NULL, &error));
+  id = g_timeout_add_seconds (30, too_long_cb, &too_long);
+  while ((g_socket_condition_check (g_socket_connection_get_socket (connection), G_IO_HUP) & G_IO_HUP) == 0)
+    {
+      g_main_context_iteration (NULL, TRUE);
+      g_assert_false (too_long);
+    }
+  g_source_remove (id);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -164,5 +203,6 @@ main (int argc, char **argv)
   g_test_add ("/control/server/a line without end gets a reason", Fixture, NULL, setup, test_endless_line, teardown);
   g_test_add ("/control/server/nobody else may open the socket", Fixture, NULL, setup, test_mode, teardown);
   g_test_add ("/control/server/a socket that a dead daemon left is taken over", Fixture, NULL, setup, test_stale_socket, teardown);
+  g_test_add ("/control/server/who asks and does not read is let go", Fixture, NULL, setup, test_reader_that_does_not_read, teardown);
   return g_test_run ();
 }
