@@ -101,6 +101,7 @@ class CephStore:
 
     def settings(self, world):
         secret = world.write("s3-secret", self.ceph.SECRET_KEY)
+        world.secret_files.append(secret)
         return {"plugin": "s3", "endpoint": self.ceph.url, "bucket": self.bucket, "prefix": "orders", "path-style": "true",
                 "access-key-id": self.ceph.ACCESS_KEY, "secret-access-key": f"file:{secret}"}
 

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import threading
 
-from . import tap
+from . import leaks, tap
 from .processes import BUILD, PLUGINS, SIMULATOR, SOURCE, TEESQL, TEESQLD, Process, folder, free_port, run, wait_for
 
+KMS_PATHS = ("pg/roles", "backup/encryption", "backup/encryption/1")
 ROLES = {"teesql_read": "read", "teesql_readwrite": "read-write", "replicator": "replication"}
 
 
@@ -196,11 +197,13 @@ class World:
         self.pccs = self.server.ready["pccs"]
         self.salt = base64.b64encode(os.urandom(16)).decode()
         self.secrets, self.verifiers = {}, {}
+        self.secret_files = []  # of storages, of whoever else has some
         self.certificates = threading.Lock()
         for role in ROLES:
             self.make_secret(role)
         self.port, self.http_port = free_port(), free_port()
         password = self.server.call("GetKey", path="pg/superuser", purpose="superuser-password")["key"]
+        self.known = {"the superuser's password": password, **{path: self.server.call("GetKey", path=path, purpose="test")["key"] for path in KMS_PATHS}}
         self.postgres = ManagedPostgres(self, password) if managed else Postgres(self, password, **(postgres_settings or {}))
         self.daemon = None
         self.daemon_config = self.write_daemon_config()
@@ -220,6 +223,23 @@ class World:
         self.postgres.stop()
         for guest in (self.server, self.client):
             guest.process.stop()
+        leaked = leaks.find_in(self.hidden(), self.logs)
+        assert not leaked, f"secrets in logs: {leaked}"
+
+    def hidden(self):
+        """name -> secret: all that no log may hold, keys that are derived of others too"""
+        found = {**self.known, **{f"the secret of {role}": secret for role, secret in self.secrets.items()}}
+        path = os.path.join(self.dir, "state", "backup", "cluster-id")
+        if os.path.exists(path):
+            with open(path, encoding="ascii") as f:
+                cluster = bytes.fromhex(f.read().strip())
+            for epoch, name in enumerate(KMS_PATHS[1:]):
+                found[f"epoch key {epoch}"] = leaks.derive(bytes.fromhex(self.known[name]), b"backup-epoch", cluster + epoch.to_bytes(4, "big"))
+            found["the head's key"] = leaks.derive(bytes.fromhex(self.known[KMS_PATHS[1]]), b"head-mac", b"test-1")
+        for path in self.secret_files:
+            with open(path, encoding="utf-8") as f:
+                found[os.path.basename(path)] = f.read().strip()
+        return found
 
     # --- files
 
