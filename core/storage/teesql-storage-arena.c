@@ -6,8 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIZE  (TEESQL_STORAGE_N_SLOTS * TEESQL_STORAGE_SLOT_SIZE)
-#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+#define SLOTS_SIZE (TEESQL_STORAGE_N_SLOTS * TEESQL_STORAGE_SLOT_SIZE)
+#define SIZE       (SLOTS_SIZE + TEESQL_STORAGE_N_RUNS * TEESQL_STORAGE_RUN_SIZE)
+#define SEALS      (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 #define fail(error, ...) teesql_fail (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_FAILED, "storage-memory", __VA_ARGS__)
 
@@ -70,6 +71,14 @@ teesql_storage_arena_get (const TeesqlStorageArena *self, guint32 slot)
   g_assert (slot < TEESQL_STORAGE_N_SLOTS);
 
   return self->slots + slot * TEESQL_STORAGE_SLOT_SIZE;
+}
+
+gsize
+teesql_storage_arena_run_offset (guint32 run)
+{
+  g_assert (run < TEESQL_STORAGE_N_RUNS);
+
+  return SLOTS_SIZE + run * TEESQL_STORAGE_RUN_SIZE;
 }
 
 void

@@ -5,7 +5,7 @@ G_BEGIN_DECLS
 
 /**
  * TeesqlStorageArena:
- * @slots: TEESQL_STORAGE_N_SLOTS of TEESQL_STORAGE_SLOT_SIZE bytes
+ * @slots: TEESQL_STORAGE_N_SLOTS of TEESQL_STORAGE_SLOT_SIZE bytes, then TEESQL_STORAGE_N_RUNS of TEESQL_STORAGE_RUN_SIZE
  *
  * memory that daemon and host share: a memfd whose size is sealed, so that a host cannot shorten it under our feet (SIGBUS).
  *
@@ -23,6 +23,8 @@ gboolean teesql_storage_arena_make (TeesqlStorageArena *out, GError **error) G_G
 /* @fd: (transfer full): as it came from the daemon; size and seals are checked */
 gboolean teesql_storage_arena_adopt (TeesqlStorageArena *out, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 guint8 *teesql_storage_arena_get (const TeesqlStorageArena *self, guint32 slot);
+/* where in the memory run @run begins */
+gsize teesql_storage_arena_run_offset (guint32 run);
 void teesql_storage_arena_clear (TeesqlStorageArena *self);
 
 /**

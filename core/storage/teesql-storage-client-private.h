@@ -3,6 +3,7 @@
 #include "storage/teesql-storage-channel.h"
 #include "storage/teesql-storage-child.h"
 #include "storage/teesql-storage-client.h"
+#include "storage/teesql-storage-lender.h"
 
 G_BEGIN_DECLS
 
@@ -67,14 +68,15 @@ struct _TeesqlStorageClient
   TeesqlStorageChannel *channel; /* NULL once broken */
   TeesqlStorageChild *child;
   TeesqlStorageArena arena;
+  TeesqlStorageLender *lender; /* (nullable) */
   TeesqlStorageSlots *slots;
-  GHashTable *calls; /* id -> TeesqlStorageCall */
+  GHashTable *calls;  /* id -> TeesqlStorageCall */
   GPtrArray *streams; /* of gets, borrowed */
-  GQueue line;       /* calls that wait for a slot */
-  GQueue parts;      /* calls that wait for a reservation */
-  guint n_reserved;  /* slots that are free and promised */
-  guint n_for_parts; /* slots that parts have, or are promised */
-  GSource *serving;  /* gives them out, one a turn */
+  GQueue line;        /* calls that wait for a slot */
+  GQueue parts;       /* calls that wait for a reservation */
+  guint n_reserved;   /* slots that are free and promised */
+  guint n_for_parts;  /* slots that parts have, or are promised */
+  GSource *serving;   /* gives them out, one a turn */
   GSource *tick;
   GSource *last_wait;
   gboolean closed;   /* the host's end of the socket */

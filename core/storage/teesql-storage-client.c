@@ -469,6 +469,7 @@ start (TeesqlStorageClient *self, Preparation *preparation, GError **error)
   self->digest = g_strdup (preparation->image.digest);
   self->arena = preparation->arena;
   preparation->arena = (TeesqlStorageArena){ .fd = -1 };
+  self->lender = teesql_storage_lender_new (&self->arena);
   self->channel = teesql_storage_channel_new (ends[0], TRUE, message_cb, closed_cb, self);
   self->last_ping = g_get_monotonic_time ();
   self->tick = add_timeout (self, TICK_MS, G_PRIORITY_LOW, tick_cb);
@@ -562,6 +563,12 @@ teesql_storage_client_get_pid (TeesqlStorageClient *self)
   return self->child != NULL ? teesql_storage_child_get_pid (self->child) : 0;
 }
 
+TeesqlStorageLender *
+teesql_storage_client_get_lender (TeesqlStorageClient *self)
+{
+  return self->lender;
+}
+
 /* Whoever waits for an answer holds us, so all that is left are calls whose callers went. */
 static void
 teesql_storage_client_dispose (GObject *object)
@@ -589,6 +596,7 @@ teesql_storage_client_finalize (GObject *object)
   g_queue_clear (&self->line);
   g_queue_clear (&self->parts);
   teesql_storage_slots_free (self->slots);
+  g_clear_pointer (&self->lender, teesql_storage_lender_unref);
   teesql_storage_arena_clear (&self->arena);
   g_clear_error (&self->broken);
   g_clear_pointer (&self->config, teesql_config_unref);

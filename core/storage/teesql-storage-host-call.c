@@ -6,6 +6,7 @@
  * make sense: what is about a call that has ended meanwhile crossed our last word, and is dropped. */
 
 #define N_PARTS_MAX 10000u
+#define LET_GO_MS   20
 
 static void
 call_free (gpointer data)
@@ -22,6 +23,8 @@ call_free (gpointer data)
   g_free (call->name);
   g_free (call->upload_id);
   g_free (call->tag);
+  g_clear_pointer (&call->let_go, g_source_unref);
+  g_clear_pointer (&call->patience, g_source_unref);
   g_clear_pointer (&call->mapped, teesql_storage_part_unref);
   g_free (call->part);
   g_free (call);
@@ -153,15 +156,31 @@ begin_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   finish_text (user_data, id, error);
 }
 
-/* The plugin's own task has let go of the bytes by now, unless the plugin keeps them. */
+/* A plugin's thread that has just answered holds the bytes a moment longer, which is waited for. Whoever still has them then may keep them
+ * for as long as it likes, and gets a copy under the same addresses. */
 static gboolean
 settle_cb (gpointer user_data)
 {
   TeesqlStorageHostCall *call = user_data;
-  gboolean settled = !teesql_storage_part_is_kept (call->mapped) || teesql_storage_part_settle (call->mapped);
+  gboolean held = teesql_storage_part_stop_waiting (call->mapped, call->let_go);
+  gboolean settled = !held || teesql_storage_part_settle (call->mapped);
 
+  g_source_destroy (call->patience);
   finish_text (call, settled ? g_steal_pointer (&call->tag) : NULL, settled ? NULL : no_memory (call->part_size));
   return G_SOURCE_REMOVE;
+}
+
+static void
+settle_part (TeesqlStorageHostCall *call)
+{
+  call->let_go = g_idle_source_new ();
+  g_source_set_priority (call->let_go, G_PRIORITY_DEFAULT);
+  g_source_set_callback (call->let_go, settle_cb, call, NULL);
+  call->patience = g_timeout_source_new (LET_GO_MS);
+  g_source_set_callback (call->patience, settle_cb, call, NULL);
+  if (!teesql_storage_part_wait (call->mapped, call->let_go))
+    g_source_attach (call->let_go, NULL);
+  g_source_attach (call->patience, NULL);
 }
 
 static void
@@ -177,7 +196,7 @@ part_cb (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   call->tag = tag;
-  g_idle_add_full (G_PRIORITY_DEFAULT, settle_cb, call, NULL);
+  settle_part (call);
 }
 
 static void
@@ -289,6 +308,18 @@ take_part (TeesqlStorageHostCall *call, guint32 slot, guint32 length)
   if (call->mapped == NULL)
     copy_part (call, slot, length);
   else if (!teesql_storage_part_add (call->mapped, &call->host->arena, slot, length))
+    teesql_storage_host_call_fail (call, no_memory (call->part_size));
+}
+
+/* All of it at once, where the daemon has filled it. */
+static void
+take_run (TeesqlStorageHostCall *call, guint32 run, gsize length)
+{
+  if (call->asked || call->mapped == NULL || run >= TEESQL_STORAGE_N_RUNS || length != call->part_size || length > TEESQL_STORAGE_RUN_SIZE)
+    return;
+  teesql_storage_part_unref (call->mapped);
+  call->mapped = teesql_storage_part_new_for_run (call->host->runs, &call->host->arena, run, length);
+  if (call->mapped == NULL)
     teesql_storage_host_call_fail (call, no_memory (call->part_size));
 }
 
@@ -466,7 +497,12 @@ teesql_storage_host_cancel_all (TeesqlStorageHost *self)
 static void
 handle_content (TeesqlStorageHostCall *call, const TeesqlStorageMessage *message)
 {
-  if (message->slot >= TEESQL_STORAGE_N_SLOTS || message->length > TEESQL_STORAGE_SLOT_SIZE)
+  if (message->slot >= TEESQL_STORAGE_N_SLOTS)
+    {
+      take_run (call, message->slot - TEESQL_STORAGE_N_SLOTS, message->length);
+      return;
+    }
+  if (message->length > TEESQL_STORAGE_SLOT_SIZE)
     return;
   if (call->content != NULL)
     teesql_storage_host_content_push (call->content, message->slot, message->length);

@@ -4,11 +4,15 @@
 
 struct _TeesqlStoragePart
 {
+  GMutex lock;
+  gboolean held;             /* bytes are about */
+  GSource *waits;            /* (nullable): for them to be let go */
   gatomicrefcount ref_count; /* the call, and the bytes: which any thread of the plugin may let go */
   guint8 *memory;
   gsize size;
   gsize mapped; /* size, in whole slots */
   gsize got;
+  gboolean settled;
 };
 
 TeesqlStoragePart *
@@ -22,6 +26,7 @@ teesql_storage_part_new (gsize size)
     return NULL;
   self = g_new0 (TeesqlStoragePart, 1);
   g_atomic_ref_count_init (&self->ref_count);
+  g_mutex_init (&self->lock);
   self->memory = memory;
   self->size = size;
   self->mapped = mapped;
@@ -34,6 +39,7 @@ teesql_storage_part_unref (TeesqlStoragePart *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
   munmap (self->memory, self->mapped);
+  g_mutex_clear (&self->lock);
   g_free (self);
 }
 
@@ -58,23 +64,89 @@ teesql_storage_part_is_complete (const TeesqlStoragePart *self)
   return self->got == self->size;
 }
 
+/* A run's mapping is worth keeping, since the same ones come again and again: but not one that somebody still looks at, for whom it may
+ * have to be settled, nor one that was. */
+static void
+drop_used (TeesqlStoragePart **kept)
+{
+  TeesqlStoragePart *part = *kept;
+
+  if (part == NULL || (!part->settled && g_atomic_ref_count_compare (&part->ref_count, 1)))
+    return;
+  g_clear_pointer (kept, teesql_storage_part_unref);
+}
+
+static TeesqlStoragePart *
+map_run (const TeesqlStorageArena *arena, guint32 run)
+{
+  g_autoptr (TeesqlStoragePart) self = teesql_storage_part_new (TEESQL_STORAGE_RUN_SIZE);
+
+  if (self == NULL || mmap (self->memory, self->mapped, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_POPULATE, arena->fd,
+                            (off_t) teesql_storage_arena_run_offset (run)) == MAP_FAILED)
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+TeesqlStoragePart *
+teesql_storage_part_new_for_run (TeesqlStoragePart **kept, const TeesqlStorageArena *arena, guint32 run, gsize size)
+{
+  drop_used (&kept[run]);
+  if (kept[run] == NULL)
+    kept[run] = map_run (arena, run);
+  if (kept[run] == NULL)
+    return NULL;
+  kept[run]->size = kept[run]->got = size;
+  g_atomic_ref_count_inc (&kept[run]->ref_count);
+  return kept[run];
+}
+
+/* On any thread of the plugin's. */
 static void
 bytes_gone (gpointer data)
 {
-  teesql_storage_part_unref (data);
+  TeesqlStoragePart *self = data;
+
+  g_mutex_lock (&self->lock);
+  self->held = FALSE;
+  if (self->waits != NULL)
+    g_source_attach (self->waits, NULL);
+  g_clear_pointer (&self->waits, g_source_unref);
+  g_mutex_unlock (&self->lock);
+  teesql_storage_part_unref (self);
 }
 
 GBytes *
 teesql_storage_part_dup_bytes (TeesqlStoragePart *self)
 {
   g_atomic_ref_count_inc (&self->ref_count);
+  self->held = TRUE;
   return g_bytes_new_with_free_func (self->memory, self->size, bytes_gone, self);
 }
 
 gboolean
-teesql_storage_part_is_kept (const TeesqlStoragePart *self)
+teesql_storage_part_wait (TeesqlStoragePart *self, GSource *source)
 {
-  return !g_atomic_ref_count_compare ((gatomicrefcount *) &self->ref_count, 1);
+  gboolean held = FALSE;
+
+  g_mutex_lock (&self->lock);
+  held = self->held;
+  if (held)
+    self->waits = g_source_ref (source);
+  g_mutex_unlock (&self->lock);
+  return held;
+}
+
+gboolean
+teesql_storage_part_stop_waiting (TeesqlStoragePart *self, GSource *source)
+{
+  gboolean held = FALSE;
+
+  g_mutex_lock (&self->lock);
+  held = self->held;
+  g_clear_pointer (&self->waits, g_source_unref);
+  g_source_destroy (source);
+  g_mutex_unlock (&self->lock);
+  return held;
 }
 
 /* Whoever reads meanwhile sees the same bytes before and after: the copy replaces the slots in one step. */
@@ -88,7 +160,10 @@ teesql_storage_part_settle (TeesqlStoragePart *self)
   memcpy (copy, self->memory, self->size);
   if (mprotect (copy, self->mapped, PROT_READ) == 0 &&
       mremap (copy, self->mapped, self->mapped, MREMAP_MAYMOVE | MREMAP_FIXED, self->memory) != MAP_FAILED)
-    return TRUE;
+    {
+      self->settled = TRUE;
+      return TRUE;
+    }
   munmap (copy, self->mapped);
   return FALSE;
 }

@@ -12,8 +12,9 @@ typedef struct
 {
   TeesqlStorageChannel *channel; /* NULL once the daemon has gone */
   TeesqlStorageArena arena;
-  TeesqlStorage *storage; /* the plugin's object */
-  GHashTable *calls;      /* id -> TeesqlStorageHostCall */
+  TeesqlStoragePart *runs[TEESQL_STORAGE_N_RUNS]; /* (nullable): mapped, for the next part that lies there */
+  TeesqlStorage *storage;                         /* the plugin's object */
+  GHashTable *calls;                              /* id -> TeesqlStorageHostCall */
   GMainLoop *loop;
   gboolean leaving;
   int status;
@@ -39,7 +40,9 @@ typedef struct
   TeesqlStorageHostContent *content;
   TeesqlStoragePart *mapped; /* of a part; else it is copied into */
   guint8 *part;
-  char *tag; /* the plugin's answer about a part whose slots are being settled */
+  char *tag; /* the plugin's answer about a part whose memory is being settled */
+  GSource *let_go;
+  GSource *patience;
   gsize part_size;
   gsize part_got;
   GPtrArray *tags;

@@ -11,10 +11,13 @@ G_BEGIN_DECLS
 #define TEESQL_STORAGE_FRAME_MAX        ((gsize) 65536)
 #define TEESQL_STORAGE_SLOT_SIZE        ((gsize) 1 << 20)
 #define TEESQL_STORAGE_N_SLOTS          64u
+/* Behind the slots lie runs: each holds a whole part, which the daemon fills where it lies. A CONTENT names run n as slot N_SLOTS + n. */
+#define TEESQL_STORAGE_RUN_SIZE ((gsize) 8 << 20)
+#define TEESQL_STORAGE_N_RUNS   4u
 /* A part up to this size stays in its slots until the host's last word on it; a larger one is copied out of them as it comes. */
-#define TEESQL_STORAGE_MAPPED_MAX       ((gsize) 16 << 20)
-#define TEESQL_STORAGE_ID_MAX           ((gsize) 2048) /* upload ids and tags */
-#define TEESQL_STORAGE_MESSAGE_MAX      ((gsize) 2048) /* text of an error or a log line */
+#define TEESQL_STORAGE_MAPPED_MAX  ((gsize) 16 << 20)
+#define TEESQL_STORAGE_ID_MAX      ((gsize) 2048) /* upload ids and tags */
+#define TEESQL_STORAGE_MESSAGE_MAX ((gsize) 2048) /* text of an error or a log line */
 
 typedef enum
 {
@@ -30,7 +33,7 @@ typedef enum
   TEESQL_STORAGE_UPLOAD_TAGS, /* several, before their commit */
   TEESQL_STORAGE_UPLOAD_COMMIT,
   TEESQL_STORAGE_UPLOAD_ABORT,
-  TEESQL_STORAGE_CONTENT,        /* of a put or a part: this much lies in that slot */
+  TEESQL_STORAGE_CONTENT, /* of a put or a part: this much lies in that slot */
   TEESQL_STORAGE_CONTENT_END,
   TEESQL_STORAGE_CONTENT_FAILED, /* the content could not be read to its end */
   TEESQL_STORAGE_CREDIT,         /* of a get: this slot may be filled */

@@ -39,14 +39,36 @@ teesql_store_pool_unref (TeesqlStorePool *self)
   g_free (self);
 }
 
-TeesqlStoreBuffer *
-teesql_store_pool_take (TeesqlStorePool *self)
+static TeesqlStoreBuffer *
+buffer_new (TeesqlStorePool *pool)
 {
   TeesqlStoreBuffer *buffer = g_new0 (TeesqlStoreBuffer, 1);
 
   g_atomic_ref_count_init (&buffer->refs);
-  buffer->capacity = self->buffer_size;
-  buffer->pool = teesql_store_pool_ref (self);
+  buffer->capacity = pool->buffer_size;
+  buffer->pool = teesql_store_pool_ref (pool);
+  return buffer;
+}
+
+TeesqlStoreBuffer *
+teesql_store_pool_take_shared (TeesqlStorePool *self, TeesqlStorageLender *lender)
+{
+  guint8 *run = lender != NULL && self->buffer_size <= TEESQL_STORAGE_RUN_SIZE ? teesql_storage_lender_take (lender) : NULL;
+  TeesqlStoreBuffer *buffer = NULL;
+
+  if (run == NULL)
+    return teesql_store_pool_take (self);
+  buffer = buffer_new (self);
+  buffer->data = run;
+  buffer->lender = teesql_storage_lender_ref (lender);
+  return buffer;
+}
+
+TeesqlStoreBuffer *
+teesql_store_pool_take (TeesqlStorePool *self)
+{
+  TeesqlStoreBuffer *buffer = buffer_new (self);
+
   g_mutex_lock (&self->lock);
   if (self->idle->len > 0)
     buffer->data = g_ptr_array_steal_index_fast (self->idle, self->idle->len - 1);
@@ -63,6 +85,20 @@ teesql_store_buffer_ref (TeesqlStoreBuffer *self)
   return self;
 }
 
+static void
+keep_idle (TeesqlStorePool *pool, guint8 *memory)
+{
+  gboolean kept = FALSE;
+
+  g_mutex_lock (&pool->lock);
+  kept = pool->idle->len < pool->keep;
+  if (kept)
+    g_ptr_array_add (pool->idle, memory);
+  g_mutex_unlock (&pool->lock);
+  if (!kept)
+    g_free (memory);
+}
+
 void
 teesql_store_buffer_unref (TeesqlStoreBuffer *self)
 {
@@ -70,11 +106,13 @@ teesql_store_buffer_unref (TeesqlStoreBuffer *self)
 
   if (!g_atomic_ref_count_dec (&self->refs))
     return;
-  g_mutex_lock (&pool->lock);
-  if (pool->idle->len < pool->keep)
-    g_ptr_array_add (pool->idle, g_steal_pointer (&self->data));
-  g_mutex_unlock (&pool->lock);
-  g_free (self->data);
+  if (self->lender != NULL)
+    {
+      teesql_storage_lender_give (self->lender, g_steal_pointer (&self->data));
+      teesql_storage_lender_unref (self->lender);
+    }
+  else
+    keep_idle (pool, self->data);
   g_free (self);
   teesql_store_pool_unref (pool);
 }

@@ -1,5 +1,5 @@
 #pragma once
-#include <gio/gio.h>
+#include "storage/teesql-storage-lender.h"
 
 G_BEGIN_DECLS
 
@@ -24,6 +24,7 @@ typedef struct
   gsize taken;
   /*< private >*/
   TeesqlStorePool *pool;
+  TeesqlStorageLender *lender; /* %NULL: memory of our own */
   gatomicrefcount refs;
 } TeesqlStoreBuffer;
 
@@ -31,6 +32,8 @@ TeesqlStorePool *teesql_store_pool_new (gsize buffer_size, guint keep) G_GNUC_WA
 TeesqlStorePool *teesql_store_pool_ref (TeesqlStorePool *self);
 void teesql_store_pool_unref (TeesqlStorePool *self);
 TeesqlStoreBuffer *teesql_store_pool_take (TeesqlStorePool *self) G_GNUC_WARN_UNUSED_RESULT;
+/* @lender: (nullable): whose run it is if one can be had; for ciphertext that is ready, and for nothing else */
+TeesqlStoreBuffer *teesql_store_pool_take_shared (TeesqlStorePool *self, TeesqlStorageLender *lender) G_GNUC_WARN_UNUSED_RESULT;
 
 TeesqlStoreBuffer *teesql_store_buffer_ref (TeesqlStoreBuffer *self);
 void teesql_store_buffer_unref (TeesqlStoreBuffer *self);

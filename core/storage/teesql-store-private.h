@@ -1,5 +1,6 @@
 #pragma once
 #include "storage/teesql-store.h"
+#include "storage/teesql-storage-lender.h"
 #include "storage/teesql-storage-retry.h"
 
 G_BEGIN_DECLS
@@ -39,7 +40,8 @@ struct _TeesqlStore
   GHashTable *waiting; /* GCond of every wait, for close() to wake */
   TeesqlStoreState state;
   TeesqlStorageFeatures features;
-  GError *failure; /* of the last making */
+  TeesqlStorageLender *lender; /* of the storage object that is ready; %NULL: it has none */
+  GError *failure;             /* of the last making */
   gint64 failed_at_us;
   GError *problem;
   gboolean closed;
@@ -72,6 +74,9 @@ void teesql_store_post (GMainContext *context, GSourceFunc func, gpointer data, 
 gboolean teesql_store_wait_ready (TeesqlStore *self, gint64 until_us, GCancellable *cancellable, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* thread: the object does not answer and does not obey, or has said that it is broken: a host is given up, and what it was doing fails */
 void teesql_store_give_up (TeesqlStore *self, TeesqlStorage *storage, const GError *why);
+
+/* Returns: (transfer full) (nullable): of the storage object that is ready now */
+TeesqlStorageLender *teesql_store_dup_lender (TeesqlStore *self) G_GNUC_WARN_UNUSED_RESULT;
 
 /* ---- waiting (teesql-store-wait.c) ---- */
 

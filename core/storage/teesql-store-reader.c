@@ -4,9 +4,9 @@
 
 /* A thread fetches ahead; the reader takes. Where a stream breaks, another is opened at that byte. */
 
-#define CHUNK_SIZE   ((gsize) 256 * 1024)
-#define READ_MORE    ((gsize) 1024 * 1024)   /* what is held beyond read_ahead */
-#define PROGRESS_MIN ((guint64) 1024 * 1024) /* a store that breaks off more often than this is not forgiven for it */
+#define CHUNK_SIZE   ((gsize) 1024 * 1024)     /* a turn of the store's thread, and what a host sends at once */
+#define READ_MORE    ((gsize) 2 * 1024 * 1024) /* what is held beyond read_ahead */
+#define PROGRESS_MIN ((guint64) 1024 * 1024)   /* a store that breaks off more often than this is not forgiven for it */
 
 struct _TeesqlStoreReader
 {

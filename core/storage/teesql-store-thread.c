@@ -1,3 +1,4 @@
+#include "storage/teesql-storage-client.h"
 #include "storage/teesql-store-call.h"
 #include "storage/teesql-storage-client.h"
 #include "storage/teesql-store-private.h"
@@ -49,6 +50,27 @@ teesql_store_post (GMainContext *context, GSourceFunc func, gpointer data, GDest
   g_source_attach (source, context);
 }
 
+static TeesqlStorageLender *
+find_lender (TeesqlStorage *storage)
+{
+  TeesqlStorageLender *lender =
+      TEESQL_IS_STORAGE_CLIENT (storage) ? teesql_storage_client_get_lender (TEESQL_STORAGE_CLIENT (storage)) : NULL;
+
+  return lender != NULL ? teesql_storage_lender_ref (lender) : NULL;
+}
+
+TeesqlStorageLender *
+teesql_store_dup_lender (TeesqlStore *self)
+{
+  TeesqlStorageLender *lender = NULL;
+
+  g_mutex_lock (&self->lock);
+  if (self->lender != NULL)
+    lender = teesql_storage_lender_ref (self->lender);
+  g_mutex_unlock (&self->lock);
+  return lender;
+}
+
 static void
 set_state (TeesqlStore *self, TeesqlStoreState state, const GError *failure)
 {
@@ -56,6 +78,9 @@ set_state (TeesqlStore *self, TeesqlStoreState state, const GError *failure)
   self->state = state;
   self->features = state == TEESQL_STORE_READY ? teesql_storage_get_features (self->storage) : (TeesqlStorageFeatures) 0;
   self->failed_at_us = g_get_monotonic_time ();
+  g_clear_pointer (&self->lender, teesql_storage_lender_unref);
+  if (state == TEESQL_STORE_READY)
+    self->lender = find_lender (self->storage);
   g_clear_error (&self->failure);
   g_clear_error (&self->problem);
   if (failure != NULL)

@@ -285,6 +285,15 @@ fail (TeesqlStoreUpload *self, GError *failure, GError **error)
   return FALSE;
 }
 
+/* What is written is sealed already, so it may lie where the host reads it: one copy less. */
+static TeesqlStoreBuffer *
+take_buffer (TeesqlStoreUpload *self)
+{
+  g_autoptr (TeesqlStorageLender) lender = teesql_store_dup_lender (self->store);
+
+  return teesql_store_pool_take_shared (self->pool, lender);
+}
+
 gboolean
 teesql_store_upload_write (TeesqlStoreUpload *self, const guint8 *data, gsize size, GError **error)
 {
@@ -302,7 +311,7 @@ teesql_store_upload_write (TeesqlStoreUpload *self, const guint8 *data, gsize si
       if (self->current != NULL && self->current->filled == self->current->capacity && !flush (self, &failure))
         return fail (self, failure, error);
       if (self->current == NULL)
-        self->current = teesql_store_pool_take (self->pool);
+        self->current = take_buffer (self);
       n = MIN (size - written, self->current->capacity - self->current->filled);
       memcpy (self->current->data + self->current->filled, data + written, n); /* the caller's bytes, bounded by the room left */
       self->current->filled += n;

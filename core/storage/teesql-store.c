@@ -22,6 +22,7 @@ teesql_store_finalize (GObject *object)
   while (g_main_context_iteration (self->context, FALSE)) /* what was posted after the thread had ended */
     ;
   g_clear_object (&self->storage);
+  g_clear_pointer (&self->lender, teesql_storage_lender_unref);
   g_main_context_unref (self->context);
   g_hash_table_unref (self->waiting);
   g_hash_table_unref (self->attempts);

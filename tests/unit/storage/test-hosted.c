@@ -25,27 +25,44 @@ typedef struct
   TeesqlStore *store;
 } Hosted;
 
+/* @lines: of the storage's group */
 static void
-set_up (Hosted *self, gconstpointer data)
+open_store (Hosted *self, const char *plugins, const char *lines)
 {
-  g_autofree char *plugins = g_build_filename (g_getenv ("TEESQL_TEST_BUILD"), "plugins", NULL);
-  g_autofree char *text = NULL;
+  g_autofree char *text =
+      g_strdup_printf ("[teesql]\ncluster = test\nplugin-path = %s\n[backup]\nstorages = disk\n[storage:disk]\n%s", plugins, lines);
   g_autoptr (GError) error = NULL;
-  g_autoptr (TeesqlConfig) config = NULL;
+  g_autoptr (TeesqlConfig) config = teesql_config_load_text (TEESQL_CONFIG_DAEMON, "teesqld.conf", text, strlen (text), &error);
   TeesqlStoreOptions options = { .instance = "disk", .retry_deadline_ms = 60000 };
 
-  self->folder = g_dir_make_tmp ("teesql-hosted-XXXXXX", NULL);
-  if (geteuid () == 0)
-    g_assert_cmpint (chown (self->folder, 65534, 65534), ==, 0); /* whom the host runs as */
-  text =
-      g_strdup_printf ("[teesql]\ncluster = test\nplugin-path = %s\n[backup]\nstorages = disk\n[storage:disk]\nplugin = file\npath = %s\n",
-                       plugins, self->folder);
-  config = teesql_config_load_text (TEESQL_CONFIG_DAEMON, "teesqld.conf", text, strlen (text), &error);
   g_assert_no_error (error);
   self->status = teesql_status_new ();
   options.config = config;
   options.status = self->status;
   self->store = teesql_store_new (&options);
+}
+
+static void
+set_up (Hosted *self, gconstpointer data)
+{
+  g_autofree char *plugins = g_build_filename (g_getenv ("TEESQL_TEST_BUILD"), "plugins", NULL);
+  g_autofree char *lines = NULL;
+
+  self->folder = g_dir_make_tmp ("teesql-hosted-XXXXXX", NULL);
+  if (geteuid () == 0)
+    g_assert_cmpint (chown (self->folder, 65534, 65534), ==, 0); /* whom the host runs as */
+  lines = g_strdup_printf ("plugin = file\npath = %s\n", self->folder);
+  open_store (self, plugins, lines);
+}
+
+/* A plugin that keeps everything in memory: so also each part's bytes, for as long as the upload lasts. */
+static void
+set_up_keeper (Hosted *self, gconstpointer data)
+{
+  g_autofree char *plugins = g_build_filename (g_getenv ("TEESQL_TEST_BUILD"), "tests", "plugin", "example", NULL);
+
+  self->folder = g_dir_make_tmp ("teesql-hosted-XXXXXX", NULL);
+  open_store (self, plugins, "plugin = example\n");
 }
 
 static int
@@ -123,6 +140,23 @@ read_back (Hosted *self, GBytes *content, gboolean killing)
       g_assert_true (n > 0 && memcmp (buffer, (const guint8 *) g_bytes_get_data (content, NULL) + at, n) == 0);
       at += n;
     }
+}
+
+/* More parts than there are runs, so that each is filled again while its earlier bytes are held. */
+static void
+test_kept (Hosted *self, gconstpointer data)
+{
+  const gsize size = (2 * TEESQL_STORAGE_N_RUNS - 1) * TEESQL_STORAGE_RUN_SIZE + 12345;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) content = test_bytes (size, 7);
+  g_autoptr (TeesqlStoreUpload) upload = teesql_store_upload_new (self->store, "big", TEESQL_STORAGE_PUT_NONE, 3, NULL, &error);
+
+  g_assert_true (teesql_store_open (self->store, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_true (teesql_store_upload_write (upload, g_bytes_get_data (content, NULL), size, &error));
+  g_assert_true (teesql_store_upload_commit (upload, NULL, &error));
+  g_assert_no_error (error);
+  read_back (self, content, FALSE);
 }
 
 static void
@@ -224,6 +258,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/storage/hosted/keeps-and-gives-objects", Hosted, NULL, set_up, test_works, tear_down);
+  g_test_add ("/storage/hosted/leaves-to-a-plugin-the-bytes-it-keeps", Hosted, NULL, set_up_keeper, test_kept, tear_down);
   g_test_add ("/storage/hosted/goes-on-while-the-host-is-killed", Hosted, NULL, set_up, test_killed, tear_down);
   g_test_add ("/storage/hosted/an error names the object once", Hosted, NULL, set_up, test_named_once, tear_down);
   g_test_add_func ("/storage/hosted/a kernel without Landlock is a notice", test_unconfined);

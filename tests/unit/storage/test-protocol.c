@@ -1,5 +1,5 @@
 #include "base/teesql-domains.h"
-#include "storage/teesql-storage-arena.h"
+#include "storage/teesql-storage-lender.h"
 #include "storage/teesql-storage-hello.h"
 #include <string.h>
 #include <teesql/teesql.h>
@@ -308,6 +308,34 @@ test_slots (void)
   g_assert_cmpuint (slot, ==, 5);
 }
 
+static void
+test_runs (void)
+{
+  g_auto (TeesqlStorageArena) arena = { .fd = -1 };
+  g_autoptr (TeesqlStorageLender) lender = NULL;
+  guint8 *runs[TEESQL_STORAGE_N_RUNS] = { NULL };
+  guint32 run = 0;
+
+  g_assert_true (teesql_storage_arena_make (&arena, NULL));
+  lender = teesql_storage_lender_new (&arena);
+  g_assert_nonnull (lender);
+  for (guint32 i = 0; i < TEESQL_STORAGE_N_RUNS; i++)
+    {
+      runs[i] = teesql_storage_lender_take (lender);
+      g_assert_true (teesql_storage_lender_find (lender, runs[i], TEESQL_STORAGE_RUN_SIZE, &run));
+      g_assert_cmpuint (run, ==, i);
+      memset (runs[i], (int) i + 1, TEESQL_STORAGE_RUN_SIZE);
+      g_assert_cmpuint (arena.slots[teesql_storage_arena_run_offset (i)], ==, i + 1);
+    }
+  g_assert_cmpuint (arena.slots[teesql_storage_arena_run_offset (0) - 1], ==, 0); /* the last slot is none of theirs */
+  g_assert_null (teesql_storage_lender_take (lender));
+  g_assert_false (teesql_storage_lender_find (lender, runs[1] + 1, 1, &run));
+  g_assert_false (teesql_storage_lender_find (lender, runs[0], TEESQL_STORAGE_RUN_SIZE + 1, &run));
+  g_assert_false (teesql_storage_lender_find (lender, arena.slots, 1, &run));
+  teesql_storage_lender_give (lender, runs[2]);
+  g_assert_true (teesql_storage_lender_take (lender) == runs[2]);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -325,5 +353,6 @@ main (int argc, char **argv)
   g_test_add_func ("/storage/sandbox/refuses-nonsense", test_sandbox_nonsense);
   g_test_add_func ("/storage/sandbox/finds-the-port-of-an-endpoint", test_ports);
   g_test_add_func ("/storage/slots/belong-to-one-call-at-a-time", test_slots);
+  g_test_add_func ("/storage/protocol/lends-each-run-once", test_runs);
   return g_test_run ();
 }
