@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* Slots that one call has under way at most: enough for both sides to work at once. */
-#define TEESQL_STORAGE_WINDOW 4u
+/* Slots that one call has under way at most: enough for both sides to work at once, also when each gets the processor late. */
+#define TEESQL_STORAGE_WINDOW 8u
 
 typedef struct _TeesqlStorageClientStream TeesqlStorageClientStream;
 
