@@ -79,6 +79,12 @@ teesql_crc32c (guint32 crc, const guint8 *data, gsize size)
   if (__builtin_cpu_supports ("sse4.2"))
     return ~update_by_instruction (~crc, data, size);
 #endif
+  return teesql_crc32c_by_table (crc, data, size);
+}
+
+guint32
+teesql_crc32c_by_table (guint32 crc, const guint8 *data, gsize size)
+{
   return ~update_by_table (~crc, data, size);
 }
 

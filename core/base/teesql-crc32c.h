@@ -12,6 +12,8 @@ G_BEGIN_DECLS
  * Returns: of all bytes so far. Uses the processor's instruction where there is one.
  */
 TEESQL_API guint32 teesql_crc32c (guint32 crc, const guint8 *data, gsize size);
+/* the same without the instruction: a processor that has it would never show a fault here */
+TEESQL_API guint32 teesql_crc32c_by_table (guint32 crc, const guint8 *data, gsize size);
 /**
  * teesql_crc32c_combine:
  *
