@@ -23,6 +23,7 @@ call_free (gpointer data)
   g_free (call->name);
   g_free (call->upload_id);
   g_free (call->tag);
+  g_clear_error (&call->failure);
   g_clear_pointer (&call->let_go, g_source_unref);
   g_clear_pointer (&call->patience, g_source_unref);
   g_clear_pointer (&call->mapped, teesql_storage_part_unref);
@@ -157,7 +158,8 @@ begin_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 /* A plugin's thread that has just answered holds the bytes a moment longer, which is waited for. Whoever still has them then may keep them
- * for as long as it likes, and gets a copy under the same addresses. */
+ * for as long as it likes, and gets a copy under the same addresses. So also after a failure: a thread that was cancelled may be writing
+ * still, and would put another part's bytes where these belong. */
 static gboolean
 settle_cb (gpointer user_data)
 {
@@ -166,7 +168,10 @@ settle_cb (gpointer user_data)
   gboolean settled = !held || teesql_storage_part_settle (call->mapped);
 
   g_source_destroy (call->patience);
-  finish_text (call, settled ? g_steal_pointer (&call->tag) : NULL, settled ? NULL : no_memory (call->part_size));
+  if (settled)
+    finish_text (call, g_steal_pointer (&call->tag), g_steal_pointer (&call->failure));
+  else
+    teesql_storage_host_call_fail (call, no_memory (call->part_size));
   return G_SOURCE_REMOVE;
 }
 
@@ -190,12 +195,13 @@ part_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   GError *error = NULL;
   char *tag = teesql_storage_upload_part_finish (TEESQL_STORAGE (source), result, &error);
 
-  if (tag == NULL || call->mapped == NULL)
+  if (call->mapped == NULL)
     {
       finish_text (call, tag, error);
       return;
     }
   call->tag = tag;
+  call->failure = error;
   settle_part (call);
 }
 

@@ -41,6 +41,7 @@ typedef struct
   TeesqlStoragePart *mapped; /* of a part; else it is copied into */
   guint8 *part;
   char *tag; /* the plugin's answer about a part whose memory is being settled */
+  GError *failure;
   GSource *let_go;
   GSource *patience;
   gsize part_size;
