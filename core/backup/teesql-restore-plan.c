@@ -208,23 +208,33 @@ is_before_target (const Planner *self, const TeesqlBackup *backup)
   return self->options->target != TEESQL_RESTORE_TIME || backup->finished_unix <= self->plan->target_unix;
 }
 
+/* A backup's end is known in whole seconds. One that ended in the target's own second may have ended behind it, and recovery cannot stop
+ * before a backup's end: it is taken only where no other is. */
+static gboolean
+is_surely_before_target (const Planner *self, const TeesqlBackup *backup)
+{
+  return is_before_target (self, backup) &&
+         (self->options->target != TEESQL_RESTORE_TIME || backup->finished_unix < self->plan->target_unix);
+}
+
 static TeesqlBackup *
-find_newest (const Planner *self, const TeesqlRestoreView *view)
+find_newest (const Planner *self, const TeesqlRestoreView *view, gboolean surely)
 {
   TeesqlBackup *newest = NULL;
 
   for (guint i = 0; i < view->record->backups->len; i++)
     {
       TeesqlBackup *backup = view->record->backups->pdata[i];
+      gboolean before = surely ? is_surely_before_target (self, backup) : is_before_target (self, backup);
 
-      if (is_ancestor (self, backup) && is_before_target (self, backup) && (newest == NULL || backup->stop_lsn > newest->stop_lsn))
+      if (is_ancestor (self, backup) && before && (newest == NULL || backup->stop_lsn > newest->stop_lsn))
         newest = backup;
     }
   return newest;
 }
 
 static TeesqlBackup *
-find_backup (Planner *self, GError **error)
+find_in_views (Planner *self, gboolean surely)
 {
   const TeesqlBackup *asked = self->options->backup;
   TeesqlBackup *backup = NULL;
@@ -232,8 +242,19 @@ find_backup (Planner *self, GError **error)
   for (guint i = 0; i < self->views->len && backup == NULL; i++)
     {
       self->plan->view = self->views->pdata[i];
-      backup = asked != NULL ? teesql_catalog_record_find (self->plan->view->record, asked->id) : find_newest (self, self->plan->view);
+      backup =
+          asked != NULL ? teesql_catalog_record_find (self->plan->view->record, asked->id) : find_newest (self, self->plan->view, surely);
     }
+  return backup;
+}
+
+static TeesqlBackup *
+find_backup (Planner *self, GError **error)
+{
+  TeesqlBackup *backup = find_in_views (self, TRUE);
+
+  if (backup == NULL)
+    backup = find_in_views (self, FALSE);
   if (backup == NULL)
     fail (error, NOT_FOUND, "backup-none", "no backup of timeline %u or those it came from finished before the target",
           self->plan->timeline);

@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from harness import schema, tap  # noqa: E402
-from harness.managed import RANDOM, FileStore, Session, Site, give_to_host, judge, kill_all, lsn, lsn_text  # noqa: E402
+from harness.managed import RANDOM, FileStore, Session, Site, give_to_host, judge, kill_all, lsn, lsn_text, time_text  # noqa: E402
 from harness.processes import TEESQL, run, wait_for  # noqa: E402
 
 ROUNDS = int(os.environ.get("TEESQL_TEST_ROUNDS", "0")) or (50 if os.environ.get("TEESQL_FULL") == "1" else 5)
@@ -114,6 +114,15 @@ def restore_lsn(site):
 def restore_time(site):
     rows, choice = site.reachable_rows(more=40)
     site.check_time(rows, RANDOM.choice(choice))
+
+
+@tap.case("a time in the second in which a backup ended is restored from the one before it")
+def restore_same_second(site):
+    newest = site.ask("backup", "now")["backup"]
+    rows = site.durable_rows(more=20)
+    moment = newest["finished"] + 0.001
+    report = site.check_restored(rows, ["--to-time", time_text(moment)], lambda r: r.time_after < moment - 0.001, lambda r: r.time_before > moment + 0.001)
+    assert newest["name"] not in report["backups"], report
 
 
 @tap.case("restored to a named point it holds what was committed before")
