@@ -3,6 +3,8 @@
 #include "base/teesql-hex.h"
 #include "cli/teesql-cli-daemon.h"
 
+#include <string.h>
+
 /* ---- progress ---- */
 
 void
@@ -230,6 +232,20 @@ print_changes (const TeesqlRestoreReport *report)
     g_print ("tablespace %s\n", (const char *) report->tablespaces->pdata[i]);
 }
 
+/* Only the teesqld of a managed server serves WAL for its recovery. */
+static void
+print_recovery (const TeesqlCliRestore *self)
+{
+  const TeesqlConfig *config = self->repository->config;
+
+  if (strcmp (teesql_config_get_string (config, "postgresql", "mode"), "managed") == 0)
+    g_print ("its recovery runs when teesqld starts it, and gets its WAL from teesqld\n");
+  else
+    g_print ("its recovery runs when it is started, and nobody serves its WAL at %s/wal.sock: [postgresql] mode is external\n"
+             "  instead use `teesql restore --recover`\n",
+             teesql_config_get_string (config, "teesql", "runtime-directory"));
+}
+
 static void
 print_end (const TeesqlCliRestore *self)
 {
@@ -246,7 +262,7 @@ print_end (const TeesqlCliRestore *self)
   if (self->report->new_timeline > 0)
     g_print ("recovered up to %s, on timeline %u: it can be started\n", recovered, self->report->new_timeline);
   else if (!self->dry_run && !self->verify_only)
-    g_print ("its recovery runs when it is started, and gets its WAL from teesqld\n");
+    print_recovery (self);
   if (self->adopted)
     g_print ("teesqld will begin a new lineage behind %s\n", self->report->head.lineage.text);
 }

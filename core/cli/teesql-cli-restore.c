@@ -118,10 +118,16 @@ find_owner (const TeesqlConfig *config, guint *out_uid, guint *out_gid, GError *
 }
 
 static char *
+dup_socket (const TeesqlConfig *config)
+{
+  return g_build_filename (teesql_config_get_string (config, "teesql", "runtime-directory"), "wal.sock", NULL);
+}
+
+static char *
 dup_fetch_command (const TeesqlConfig *config)
 {
   g_autofree char *program = teesql_recovery_find_program ();
-  g_autofree char *socket = g_build_filename (teesql_config_get_string (config, "teesql", "runtime-directory"), "wal.sock", NULL);
+  g_autofree char *socket = dup_socket (config);
 
   return teesql_recovery_dup_command (program, socket);
 }
