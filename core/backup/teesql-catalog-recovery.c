@@ -81,6 +81,14 @@ load_known (const char *path)
   return g_steal_pointer (&known);
 }
 
+GHashTable *
+teesql_catalog_load_recovery (TeesqlCatalog *self)
+{
+  g_autofree char *path = self->head_path != NULL ? dup_state_path (self) : NULL;
+
+  return path != NULL ? load_known (path) : g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+}
+
 static gboolean
 save_known (const char *path, GHashTable *known, GError **error)
 {

@@ -134,6 +134,8 @@ gboolean teesql_catalog_remove (TeesqlCatalog *self, GPtrArray *backups, const G
  * that was stored (`STATE/backup/STORAGE/recovery` knows their digests) */
 gboolean teesql_catalog_publish_recovery (TeesqlCatalog *self, GPtrArray *recipients, GCancellable *cancellable, GError **error)
     G_GNUC_WARN_UNUSED_RESULT;
+/* (transfer full) (element-type utf8 utf8): name of each of these objects that this node stored -> SHA-256 in hex; empty for readers */
+GHashTable *teesql_catalog_load_recovery (TeesqlCatalog *self) G_GNUC_WARN_UNUSED_RESULT;
 const char *teesql_catalog_get_head_path (TeesqlCatalog *self); /* (nullable) */
 /* (nullable): the backup that is being made, whose objects no record names yet: clean-up leaves them alone */
 void teesql_catalog_set_running (TeesqlCatalog *self, const guint8 *backup_id);

@@ -10,6 +10,7 @@ G_BEGIN_DECLS
 /**
  * TeesqlVerifyRun:
  * @expected: name -> guint64 *: pieces and histories that the record names, with their sizes as listed or %TEESQL_VERIFY_ABSENT
+ * @keys: (element-type utf8 utf8): recovery keys that this node stored, by name: SHA-256 in hex
  * @strays: (element-type TeesqlVerifyFinding): what nobody named; behind what is wrong, so that a store cannot hide that among them
  * @reach: (element-type guint64): for each range of the record, how far the listing has filled it
  * @n_closed: ranges that the listing has passed
@@ -29,6 +30,7 @@ typedef struct
   GCancellable *cancellable;
   TeesqlVerifyReport *report;
   GHashTable *expected;
+  GHashTable *keys;
   GPtrArray *strays;
   GArray *reach;
   guint n_closed;
@@ -53,5 +55,6 @@ gboolean teesql_verify_take_wal (TeesqlVerifyRun *run, const TeesqlWalObject *ob
 gboolean teesql_verify_end_wal (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_verify_chain (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_verify_backups (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+gboolean teesql_verify_keys (TeesqlVerifyRun *run, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

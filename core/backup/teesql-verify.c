@@ -206,7 +206,10 @@ note_stray (TeesqlVerifyRun *run, const char *name)
   run->report->n_notes++;
   if (run->strays->len == TEESQL_VERIFY_FINDINGS_MAX)
     return;
-  if (g_str_has_prefix (name, base))
+  if (is_key_name (run, name))
+    g_ptr_array_add (run->strays,
+                     make_finding (TEESQL_VERIFY_NOTE, "object-stray", name, g_strdup ("a recovery key that this node did not store")));
+  else if (g_str_has_prefix (name, base))
     g_ptr_array_add (run->strays, make_finding (TEESQL_VERIFY_NOTE, "object-stray", name,
                                                 g_strdup ("of a backup that is being made, or that was broken off")));
   else
@@ -235,7 +238,7 @@ object_cb (TeesqlObjectInfo *info, gpointer user_data, GError **error)
     *expected = MIN (teesql_object_info_get_size (info), TEESQL_VERIFY_ABSENT - 1);
   else if (teesql_wal_object_parse (run->repository, lineage, name, run->record->segment_size, &object))
     return teesql_verify_take_wal (run, &object, error);
-  else if (!is_record_name (run, name) && !is_key_name (run, name))
+  else if (!is_record_name (run, name) && !g_hash_table_contains (run->keys, name))
     note_stray (run, name);
   return TRUE;
 }
@@ -277,6 +280,7 @@ run_clear (TeesqlVerifyRun *run)
 {
   g_clear_pointer (&run->record, teesql_catalog_record_free);
   g_clear_pointer (&run->expected, g_hash_table_unref);
+  g_clear_pointer (&run->keys, g_hash_table_unref);
   g_clear_pointer (&run->strays, g_ptr_array_unref);
   g_clear_pointer (&run->reach, g_array_unref);
 }
@@ -297,10 +301,12 @@ teesql_repository_verify_run (TeesqlCatalog *catalog, gboolean deep, TeesqlVerif
 
   report->findings = g_ptr_array_new_with_free_func (finding_free);
   run.expected = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  run.keys = teesql_catalog_load_recovery (catalog);
   run.strays = g_ptr_array_new_with_free_func (finding_free);
   run.record = teesql_catalog_dup_record (catalog); /* before the listing: what comes later is in neither */
   run.total = estimate (&run);
-  done = teesql_verify_chain (&run, error) && verify_list (&run, error) && teesql_verify_backups (&run, error);
+  done = teesql_verify_chain (&run, error) && verify_list (&run, error) && teesql_verify_backups (&run, error) &&
+         teesql_verify_keys (&run, error);
   append_strays (&run);
   run_clear (&run);
   return done ? g_steal_pointer (&report) : NULL;

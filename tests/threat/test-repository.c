@@ -664,6 +664,48 @@ several_clusters_need_a_choice (Fixture *f, gconstpointer unused)
   offline_end (&offline);
 }
 
+/* Nobody reads these objects until the day when nothing else is left. */
+static void
+verify_looks_at_the_keys_too (Fixture *f, gconstpointer unused)
+{
+  Offline offline;
+  g_autofree char *name = NULL;
+  g_autofree char *stray = NULL;
+  g_autofree char *odd = NULL;
+  g_autoptr (GBytes) genuine = NULL;
+
+  offline_begin (&offline);
+  publish (f, &offline);
+  name = lying_storage_find (f->storage, "/keys/");
+  genuine = lying_storage_peek (f->storage, name);
+  for (guint deep = 0; deep < 2; deep++)
+    {
+      g_autoptr (TeesqlVerifyReport) report = verify (f, deep == 1);
+
+      g_assert_cmpuint (report->n_damages + report->n_notes, ==, 0);
+    }
+  lying_storage_set (f->storage, name, NULL);
+  assert_found (f, FALSE, "object-missing", name);
+  lying_storage_set (f->storage, name, genuine);
+  resize (f, name, -1);
+  assert_found (f, FALSE, "object-substituted", name);
+  lying_storage_set (f->storage, name, genuine);
+  stray = g_strdup_printf ("%.*s0123456789abcdef", (int) strlen (name) - 16, name);
+  odd = g_strconcat (name, ".old", NULL);
+  lying_storage_copy (f->storage, name, stray);
+  lying_storage_copy (f->storage, name, odd);
+  {
+    g_autoptr (TeesqlVerifyReport) report = verify (f, FALSE);
+
+    print (report);
+    g_assert_cmpuint (report->n_damages, ==, 0);
+    g_assert_cmpuint (report->n_notes, ==, 2);
+    g_assert_true (has_finding (report, "object-stray", stray));
+    g_assert_true (has_finding (report, "object-foreign", odd));
+  }
+  offline_end (&offline);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -697,5 +739,6 @@ main (int argc, char **argv)
   ADD ("an-offline-key-opens-all-epochs", an_offline_key_opens_all_epochs);
   ADD ("a-key-object-that-was-exchanged-is-written-anew", a_key_object_that_was_exchanged_is_written_anew);
   ADD ("several-clusters-need-a-choice", several_clusters_need_a_choice);
+  ADD ("verify-looks-at-the-recovery-keys-too", verify_looks_at_the_keys_too);
   return g_test_run ();
 }
