@@ -6,6 +6,9 @@
 #define MIB       ((gsize) 1 << 20)
 #define PART_SIZE (8 * MIB)
 #define PARTS_MAX 10000
+/* What must not replace anything goes in one request up to here: older stores decide that race rightly for a put, and not at all for the
+ * end of an upload. A WAL segment (64 MiB at most) that does not compress is within it, with what sealing adds. */
+#define WHOLE_MAX (72 * (gint64) MIB)
 #define TIDY_MS   800 /* a cancelled call is over within a second */
 
 typedef struct
@@ -299,12 +302,14 @@ read_more (GTask *task)
                                read_cb, task);
 }
 
-/* 8 MiB, unless the announced size needs more than 10,000 of them. */
+/* 8 MiB, unless the announced size needs more than 10,000 of them, or all is to be in one. */
 static gsize
-part_size_of (gint64 size)
+part_size_of (gint64 size, TeesqlStoragePutFlags flags)
 {
   guint64 needed = size > 0 ? ((guint64) size + PARTS_MAX - 1) / PARTS_MAX : 0;
 
+  if ((flags & TEESQL_STORAGE_PUT_IF_ABSENT) != 0 && size <= WHOLE_MAX)
+    return (gsize) MAX ((gint64) PART_SIZE, size);
   return (gsize) MAX (PART_SIZE, (needed + MIB - 1) / MIB * MIB);
 }
 
@@ -319,7 +324,7 @@ s3_put_async (TeesqlStorage *storage, const char *name, GInputStream *content, g
   self->content = g_object_ref (content);
   self->flags = flags;
   self->announced = size;
-  self->part_size = part_size_of (size);
+  self->part_size = part_size_of (size, flags);
   self->tags = g_ptr_array_new_with_free_func (g_free);
   g_task_set_task_data (task, self, put_free);
   read_more (task);

@@ -141,6 +141,29 @@ test_put_parts (void)
   check_parts (20 * MIB, 20 * MIB, 3);
 }
 
+/* What must not replace anything is one request with a condition, which every store honours there, unlike at the end of an upload. */
+static void
+test_put_if_absent (void)
+{
+  static const gint64 sizes[] = { 8 * MIB + 1, 16 * MIB + 4096, 72 * MIB };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autofree char *raw = test_answer (200, "ETag: \"e\"\r\n", "");
+      g_autoptr (TestStore) store = test_store_new (scripted, raw);
+      g_autoptr (TeesqlStorage) storage = storage_new (store->url);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (TeesqlObjectInfo) info = put (storage, (gsize) sizes[i], sizes[i], TEESQL_STORAGE_PUT_IF_ABSENT, &error);
+
+      g_assert_no_error (error);
+      g_assert_cmpuint (teesql_object_info_get_size (info), ==, sizes[i]);
+      g_assert_cmpuint (test_store_count (store), ==, 1);
+      g_assert_cmpuint (g_bytes_get_size (test_store_request (store, 0)->body), ==, sizes[i]);
+      check_header (test_store_request (store, 0), "If-None-Match", "*");
+      g_clear_object (&storage);
+    }
+}
+
 typedef struct
 {
   const char *path;
@@ -634,6 +657,7 @@ main (int argc, char **argv)
   g_setenv ("http_proxy", "http://127.0.0.1:1", TRUE);
   g_test_add_func ("/put/small", test_put_small);
   g_test_add_func ("/put/parts", test_put_parts);
+  g_test_add_func ("/put/if absent in one request", test_put_if_absent);
   for (guint i = 0; i < G_N_ELEMENTS (commits); i++)
     g_test_add_data_func (commits[i].path, &commits[i], test_commit);
   g_test_add_func ("/put/cancelled", test_cancelled);
