@@ -187,7 +187,8 @@ def _(s):
         wait_for(lambda: s.authority.n_attest > 4, "the questions")
         s.undisturbed()
         for told, took in (p.result() for p in pending):
-            contains(told or "", "cannot be verified at present (")
+            # the verifier's deadline or, where the questions queue, that of the session
+            assert "cannot be verified at present (" in (told or "") or "verification did not end in time" in (told or ""), told
             assert took < DEADLINE + SLACK, f"refused after {took:.1f} s"
     s.authority.released.set()
     s.authority.reset()
