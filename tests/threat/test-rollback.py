@@ -57,7 +57,7 @@ class RollbackWorld(BackupWorld):
 
     def archived(self, position=None):
         position = position or self.current_lsn()
-        wait_for(lambda: (self.status()["disk"] or {}).get("durable_lsn", 0) >= lsn(position), f"WAL up to {position} to be archived", 60, every=0.1)
+        wait_for(lambda: ((self.status()["disk"] or {}).get("durable_lsn") or 0) >= lsn(position), f"WAL up to {position} to be archived", 60, every=0.1)
         return position
 
     def stop_daemon(self):
