@@ -215,7 +215,7 @@ def live(site):
     tap.contains(result.stderr, "hint: key-epoch = auto")
     site.reload(key_epoch="auto", wal_interval="none")
     segment = 16 << 20
-    site.wait_facts(lambda f: f["durable_lsn"] % segment == 0, "whole segments only")
+    site.wait_facts(lambda f: f["durable_lsn"] is not None and f["durable_lsn"] % segment == 0, "whole segments only")
     site.writer.wait_more(40)
     tap.equal(site.facts()["durable_lsn"] % segment, 0)
     site.reload(wal_interval="1s")
