@@ -264,7 +264,7 @@ teesql_backup_service_stop (TeesqlBackupService *self)
   g_cancellable_cancel (self->stopping);
   g_clear_handle_id (&self->tick_id, g_source_remove);
   end_runners (self);
-  /* the daemon ends, and nobody needs the loop any more: what is on its way gets the time that docs/operations.md promises */
+  /* the daemon ends, and nobody needs the loop any more: what is on its way was cancelled, and is waited for */
   g_ptr_array_set_size (self->ending, 0);
 }
 
