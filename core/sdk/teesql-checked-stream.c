@@ -171,6 +171,18 @@ teesql_checked_stream_new (GInputStream *inner, guint64 expected, gboolean close
   return G_INPUT_STREAM (self);
 }
 
+GInputStream *
+teesql_checked_stream_peek_inner (TeesqlCheckedStream *self)
+{
+  return self->inner;
+}
+
+gssize
+teesql_checked_stream_judge (TeesqlCheckedStream *self, gssize n, gsize asked, GError **error)
+{
+  return account (self, n, asked, error);
+}
+
 guint64
 teesql_checked_stream_get_count (TeesqlCheckedStream *self)
 {

@@ -65,6 +65,15 @@ teesql_storage_arena_adopt (TeesqlStorageArena *out, int fd, GError **error)
   return FALSE;
 }
 
+gboolean
+teesql_storage_arena_dup (TeesqlStorageArena *out, const TeesqlStorageArena *self)
+{
+  if (!map (out, self->fd, NULL))
+    return FALSE;
+  out->fd = -1;
+  return TRUE;
+}
+
 guint8 *
 teesql_storage_arena_get (const TeesqlStorageArena *self, guint32 slot)
 {
@@ -87,7 +96,8 @@ teesql_storage_arena_clear (TeesqlStorageArena *self)
   if (self->slots == NULL)
     return;
   munmap (self->slots, SIZE);
-  close (self->fd);
+  if (self->fd >= 0)
+    close (self->fd);
   self->slots = NULL;
 }
 

@@ -22,6 +22,8 @@ typedef struct
 gboolean teesql_storage_arena_make (TeesqlStorageArena *out, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /* @fd: (transfer full): as it came from the daemon; size and seals are checked */
 gboolean teesql_storage_arena_adopt (TeesqlStorageArena *out, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/* another mapping of the same memory, without a descriptor */
+gboolean teesql_storage_arena_dup (TeesqlStorageArena *out, const TeesqlStorageArena *self) G_GNUC_WARN_UNUSED_RESULT;
 guint8 *teesql_storage_arena_get (const TeesqlStorageArena *self, guint32 slot);
 /* where in the memory run @run begins */
 gsize teesql_storage_arena_run_offset (guint32 run);

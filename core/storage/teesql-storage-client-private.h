@@ -74,6 +74,7 @@ struct _TeesqlStorageClient
   GPtrArray *streams; /* of gets, borrowed */
   GQueue line;        /* calls that wait for a slot */
   GQueue parts;       /* calls that wait for a reservation */
+  guint64 leased;     /* bit n: slot n is with a reader */
   guint n_reserved;   /* slots that are free and promised */
   guint n_for_parts;  /* slots that parts have, or are promised */
   GSource *serving;   /* gives them out, one a turn */
@@ -122,6 +123,7 @@ gboolean teesql_storage_call_violation (GError **error, const char *format, ...)
 gboolean teesql_storage_call_wants_slot (const TeesqlStorageCall *call);
 void teesql_storage_call_use_slot (TeesqlStorageCall *call, guint32 slot);
 void teesql_storage_call_wait_for_slot (TeesqlStorageCall *call);
+void teesql_storage_client_collect (TeesqlStorageClient *self); /* takes back what readers had */
 void teesql_storage_client_give_slot (TeesqlStorageClient *self, guint32 slot);
 void teesql_storage_client_serve (TeesqlStorageClient *self);
 guint teesql_storage_client_count_free (TeesqlStorageClient *self); /* and not promised */
@@ -145,6 +147,17 @@ void teesql_storage_client_stream_push (TeesqlStorageClientStream *self, guint32
 void teesql_storage_client_stream_end (TeesqlStorageClientStream *self, GError *error);
 /* frees the slots of a reader who does not read, by a copy; for those who wait */
 gboolean teesql_storage_client_stream_spill (TeesqlStorageClientStream *self);
+/**
+ * teesql_storage_client_stream_take_async:
+ * @out: of @size bytes, where no slot can be leased
+ *
+ * reads what has come: as a slot, which the reader may hold for a while, or into @out
+ */
+void teesql_storage_client_stream_take_async (TeesqlStorageClientStream *self, void *out, gsize size, GCancellable *cancellable,
+                                              GAsyncReadyCallback callback, gpointer user_data);
+/* @out_lease: %NULL where the bytes are in the buffer. Returns: how many, 0 at the end, -1 with an error */
+gssize teesql_storage_client_stream_take_finish (TeesqlStorageClientStream *self, GAsyncResult *result, TeesqlStorageLease **out_lease,
+                                                 GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_storage_client_stream_wants_slot (TeesqlStorageClientStream *self);
 
 /* the interface's slots */

@@ -8,6 +8,18 @@
  * each would wait for each other for ever; and never more than three quarters of all, so that small calls go on beside large uploads. */
 #define PARTS_MAX (TEESQL_STORAGE_N_SLOTS / 4 * 3)
 
+void
+teesql_storage_client_collect (TeesqlStorageClient *self)
+{
+  guint64 returned = self->leased != 0 ? teesql_storage_lender_collect (self->lender) : 0;
+
+  self->leased &= ~returned;
+  for (guint64 rest = returned; rest != 0; rest &= rest - 1)
+    teesql_storage_slots_give (self->slots, (guint32) __builtin_ctzll (rest));
+  if (returned != 0)
+    teesql_storage_client_serve (self);
+}
+
 guint
 teesql_storage_client_count_free (TeesqlStorageClient *self)
 {
@@ -93,12 +105,22 @@ serve_reserved (TeesqlStorageClient *self)
 }
 
 static gboolean
+is_wanted (TeesqlStorageClient *self)
+{
+  return !g_queue_is_empty (&self->line) || !g_queue_is_empty (&self->parts);
+}
+
+static gboolean
 serve_cb (gpointer user_data)
 {
   TeesqlStorageClient *self = user_data;
-  gboolean reserved = serve_part (self);
+  gboolean reserved = FALSE;
 
+  teesql_storage_client_collect (self);
+  reserved = serve_part (self);
   if (serve_line (self) || serve_reserved (self) || reserved)
+    return G_SOURCE_CONTINUE;
+  if (self->leased != 0 && is_wanted (self) && teesql_storage_lender_await (self->lender))
     return G_SOURCE_CONTINUE;
   g_clear_pointer (&self->serving, g_source_unref);
   return G_SOURCE_REMOVE;
@@ -128,7 +150,7 @@ teesql_storage_call_forget_slots (TeesqlStorageCall *call)
 void
 teesql_storage_client_serve (TeesqlStorageClient *self)
 {
-  if (self->serving != NULL || self->broken != NULL || (g_queue_is_empty (&self->line) && g_queue_is_empty (&self->parts)))
+  if (self->serving != NULL || self->broken != NULL || !is_wanted (self))
     return;
   self->serving = g_idle_source_new ();
   g_source_set_priority (self->serving, G_PRIORITY_DEFAULT);

@@ -1,6 +1,9 @@
 #include "storage/teesql-storage-client-private.h"
 #include <string.h>
 
+/* Slots that readers hold at most: the rest is for those who work. */
+#define LEASES_MAX (TEESQL_STORAGE_N_SLOTS / 4)
+
 /* What a get hands out. Bytes leave shared memory by one copy, into the buffer of whoever reads; only then does anybody look at them. */
 
 typedef struct
@@ -99,6 +102,23 @@ drop_cancel (TeesqlStorageClientStream *self)
   g_clear_pointer (&self->cancel, g_source_unref);
 }
 
+/* A slot of which nobody has read yet goes as it is. */
+static TeesqlStorageLease *
+lease (TeesqlStorageClientStream *self)
+{
+  TeesqlStorageClient *client = self->client;
+  Piece *piece = g_queue_peek_head (&self->pieces);
+  TeesqlStorageLease *taken = NULL;
+
+  if (piece->copy != NULL || piece->position > 0 || client->lender == NULL || (guint) __builtin_popcountll (client->leased) >= LEASES_MAX)
+    return NULL;
+  g_queue_pop_head (&self->pieces);
+  taken = teesql_storage_lease_new (client->lender, piece->slot, piece->length);
+  client->leased |= (guint64) 1 << piece->slot;
+  g_free (piece);
+  return taken;
+}
+
 static gboolean
 is_readable (TeesqlStorageClientStream *self)
 {
@@ -106,11 +126,32 @@ is_readable (TeesqlStorageClientStream *self)
 }
 
 static void
+lease_clear (gpointer data)
+{
+  TeesqlStorageLease **leased = data;
+
+  g_clear_pointer (leased, teesql_storage_lease_free);
+  g_free (leased);
+}
+
+/* What comes of a read is the number of bytes; beside it in the task stands the lease, if that is where they are. */
+static gsize
+read_piece (TeesqlStorageClientStream *self, GTask *task, void *out, gsize size)
+{
+  TeesqlStorageLease **leased = g_task_get_task_data (task);
+
+  teesql_storage_client_collect (self->client);
+  if (leased == NULL || (*leased = lease (self)) == NULL)
+    return take (self, out, size);
+  return (*leased)->size;
+}
+
+static void
 return_read (TeesqlStorageClientStream *self, GTask *task, void *out, gsize size)
 {
   if (!g_queue_is_empty (&self->pieces))
     {
-      gsize n = take (self, out, size);
+      gsize n = read_piece (self, task, out, size);
 
       want_more (self);
       g_task_return_int (task, (gssize) n);
@@ -155,13 +196,10 @@ watch_cancellable (TeesqlStorageClientStream *self, GCancellable *cancellable)
 }
 
 static void
-teesql_storage_client_stream_read_async (GInputStream *stream, void *buffer, gsize count, int priority, GCancellable *cancellable,
-                                         GAsyncReadyCallback callback, gpointer user_data)
+read_async (TeesqlStorageClientStream *self, GTask *task, void *buffer, gsize count)
 {
-  TeesqlStorageClientStream *self = TEESQL_STORAGE_CLIENT_STREAM (stream);
-  g_autoptr (GTask) task = g_task_new (self, cancellable, callback, user_data);
+  g_autoptr (GTask) owned = task;
 
-  g_task_set_source_tag (task, teesql_storage_client_stream_read_async);
   g_task_set_check_cancellable (task, FALSE); /* bytes that were taken are handed on */
   if (g_task_return_error_if_cancelled (task))
     return;
@@ -170,11 +208,55 @@ teesql_storage_client_stream_read_async (GInputStream *stream, void *buffer, gsi
       return_read (self, task, buffer, MIN (count, TEESQL_STORAGE_SLOT_SIZE));
       return;
     }
-  self->reading = g_steal_pointer (&task);
+  self->reading = g_steal_pointer (&owned);
   self->out = buffer;
   self->out_size = count;
-  watch_cancellable (self, cancellable);
+  watch_cancellable (self, g_task_get_cancellable (task));
   want_more (self);
+}
+
+static void
+teesql_storage_client_stream_read_async (GInputStream *stream, void *buffer, gsize count, int priority, GCancellable *cancellable,
+                                         GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (stream, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, teesql_storage_client_stream_read_async);
+  read_async (TEESQL_STORAGE_CLIENT_STREAM (stream), task, buffer, count);
+}
+
+void
+teesql_storage_client_stream_take_async (TeesqlStorageClientStream *self, void *out, gsize size, GCancellable *cancellable,
+                                         GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
+
+  g_task_set_source_tag (task, teesql_storage_client_stream_take_async);
+  if (!g_input_stream_set_pending (G_INPUT_STREAM (self), &error)) /* as GIO does for a read: no other, and no close, meanwhile */
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  g_task_set_task_data (task, g_new0 (TeesqlStorageLease *, 1), lease_clear);
+  read_async (self, task, out, size);
+}
+
+gssize
+teesql_storage_client_stream_take_finish (TeesqlStorageClientStream *self, GAsyncResult *result, TeesqlStorageLease **out_lease,
+                                          GError **error)
+{
+  TeesqlStorageLease **leased = NULL;
+
+  g_return_val_if_fail (g_task_is_valid (result, self), -1);
+  g_return_val_if_fail (g_async_result_is_tagged (result, teesql_storage_client_stream_take_async), -1);
+
+  leased = g_task_get_task_data (G_TASK (result));
+  *out_lease = leased != NULL ? g_steal_pointer (leased) : NULL;
+  if (leased != NULL)
+    g_input_stream_clear_pending (G_INPUT_STREAM (self));
+  return g_task_propagate_int (G_TASK (result), error);
 }
 
 static gssize

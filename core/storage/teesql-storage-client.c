@@ -113,6 +113,8 @@ break_down (TeesqlStorageClient *self, GError *why)
   drop_source (&self->tick);
   drop_source (&self->serving);
   drop_source (&self->last_wait);
+  if (self->lender != NULL)
+    teesql_storage_lender_unwatch (self->lender);
   g_clear_pointer (&self->channel, teesql_storage_channel_free);
   if (self->child != NULL)
     teesql_storage_child_kill (self->child);
@@ -449,6 +451,13 @@ prepare_in_thread (GTask *task, gpointer source, gpointer data, GCancellable *ca
 }
 
 static gboolean
+returned_cb (gpointer user_data)
+{
+  teesql_storage_client_collect (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 start (TeesqlStorageClient *self, Preparation *preparation, GError **error)
 {
   int ends[2] = { -1, -1 };
@@ -470,6 +479,8 @@ start (TeesqlStorageClient *self, Preparation *preparation, GError **error)
   self->arena = preparation->arena;
   preparation->arena = (TeesqlStorageArena){ .fd = -1 };
   self->lender = teesql_storage_lender_new (&self->arena);
+  if (self->lender != NULL)
+    teesql_storage_lender_watch (self->lender, self->context, returned_cb, self);
   self->channel = teesql_storage_channel_new (ends[0], TRUE, message_cb, closed_cb, self);
   self->last_ping = g_get_monotonic_time ();
   self->tick = add_timeout (self, TICK_MS, G_PRIORITY_LOW, tick_cb);

@@ -3,27 +3,37 @@
 
 #define SIZE (TEESQL_STORAGE_N_RUNS * TEESQL_STORAGE_RUN_SIZE)
 
+G_STATIC_ASSERT (TEESQL_STORAGE_N_SLOTS <= 64); /* bits */
+
 struct _TeesqlStorageLender
 {
   gatomicrefcount refs;
-  guint8 *runs; /* a mapping of its own */
+  TeesqlStorageArena arena; /* a mapping of its own */
+  guint8 *runs;
   GMutex lock;
   gboolean lent[TEESQL_STORAGE_N_RUNS];
+  guint64 returned; /* slots, by bits */
+  gboolean awaited;
+  GMainContext *context; /* (nullable) */
+  GSourceFunc func;
+  gpointer user_data;
+  GSource *telling;
 };
 
 TeesqlStorageLender *
 teesql_storage_lender_new (const TeesqlStorageArena *arena)
 {
-  void *runs = mmap (NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, arena->fd, (off_t) teesql_storage_arena_run_offset (0));
-  TeesqlStorageLender *self = NULL;
+  TeesqlStorageLender *self = g_new0 (TeesqlStorageLender, 1);
 
-  if (runs == MAP_FAILED)
-    return NULL;
-  madvise (runs, SIZE, MADV_HUGEPAGE); /* fewer faults, where the kernel has some */
-  self = g_new0 (TeesqlStorageLender, 1);
+  if (!teesql_storage_arena_dup (&self->arena, arena))
+    {
+      g_free (self);
+      return NULL;
+    }
   g_atomic_ref_count_init (&self->refs);
   g_mutex_init (&self->lock);
-  self->runs = runs;
+  self->runs = self->arena.slots + teesql_storage_arena_run_offset (0);
+  madvise (self->runs, SIZE, MADV_HUGEPAGE); /* fewer faults, where the kernel has some */
   return self;
 }
 
@@ -39,7 +49,7 @@ teesql_storage_lender_unref (TeesqlStorageLender *self)
 {
   if (!g_atomic_ref_count_dec (&self->refs))
     return;
-  munmap (self->runs, SIZE);
+  teesql_storage_arena_clear (&self->arena);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
@@ -85,4 +95,92 @@ teesql_storage_lender_give (TeesqlStorageLender *self, const guint8 *run)
   g_assert (self->lent[i]);
   self->lent[i] = FALSE;
   g_mutex_unlock (&self->lock);
+}
+
+/* ---- slots ---- */
+
+TeesqlStorageLease *
+teesql_storage_lease_new (TeesqlStorageLender *lender, guint32 slot, gsize size)
+{
+  TeesqlStorageLease *self = g_new0 (TeesqlStorageLease, 1);
+
+  g_assert (size <= TEESQL_STORAGE_SLOT_SIZE);
+
+  self->lender = teesql_storage_lender_ref (lender);
+  self->slot = slot;
+  self->data = teesql_storage_arena_get (&lender->arena, slot);
+  self->size = size;
+  return self;
+}
+
+/* lock held */
+static void
+tell (TeesqlStorageLender *self)
+{
+  if (!self->awaited || self->context == NULL)
+    return;
+  self->awaited = FALSE;
+  g_clear_pointer (&self->telling, g_source_unref);
+  self->telling = g_idle_source_new ();
+  g_source_set_priority (self->telling, G_PRIORITY_DEFAULT);
+  g_source_set_callback (self->telling, self->func, self->user_data, NULL);
+  g_source_attach (self->telling, self->context);
+}
+
+void
+teesql_storage_lease_free (TeesqlStorageLease *self)
+{
+  TeesqlStorageLender *lender = self->lender;
+
+  g_mutex_lock (&lender->lock);
+  lender->returned |= (guint64) 1 << self->slot;
+  tell (lender);
+  g_mutex_unlock (&lender->lock);
+  teesql_storage_lender_unref (lender);
+  g_free (self);
+}
+
+void
+teesql_storage_lender_watch (TeesqlStorageLender *self, GMainContext *context, GSourceFunc func, gpointer user_data)
+{
+  g_mutex_lock (&self->lock);
+  self->context = g_main_context_ref (context);
+  self->func = func;
+  self->user_data = user_data;
+  g_mutex_unlock (&self->lock);
+}
+
+void
+teesql_storage_lender_unwatch (TeesqlStorageLender *self)
+{
+  g_mutex_lock (&self->lock);
+  if (self->telling != NULL)
+    g_source_destroy (self->telling);
+  g_clear_pointer (&self->telling, g_source_unref);
+  g_clear_pointer (&self->context, g_main_context_unref);
+  g_mutex_unlock (&self->lock);
+}
+
+guint64
+teesql_storage_lender_collect (TeesqlStorageLender *self)
+{
+  guint64 returned = 0;
+
+  g_mutex_lock (&self->lock);
+  returned = self->returned;
+  self->returned = 0;
+  g_mutex_unlock (&self->lock);
+  return returned;
+}
+
+gboolean
+teesql_storage_lender_await (TeesqlStorageLender *self)
+{
+  gboolean some = FALSE;
+
+  g_mutex_lock (&self->lock);
+  some = self->returned != 0;
+  self->awaited = !some;
+  g_mutex_unlock (&self->lock);
+  return some;
 }

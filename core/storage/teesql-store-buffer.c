@@ -65,6 +65,17 @@ teesql_store_pool_take_shared (TeesqlStorePool *self, TeesqlStorageLender *lende
 }
 
 TeesqlStoreBuffer *
+teesql_store_pool_wrap (TeesqlStorePool *self, TeesqlStorageLease *lease)
+{
+  TeesqlStoreBuffer *buffer = buffer_new (self);
+
+  buffer->lease = lease;
+  buffer->data = lease->data;
+  buffer->filled = lease->size;
+  return buffer;
+}
+
+TeesqlStoreBuffer *
 teesql_store_pool_take (TeesqlStorePool *self)
 {
   TeesqlStoreBuffer *buffer = buffer_new (self);
@@ -106,7 +117,9 @@ teesql_store_buffer_unref (TeesqlStoreBuffer *self)
 
   if (!g_atomic_ref_count_dec (&self->refs))
     return;
-  if (self->lender != NULL)
+  if (self->lease != NULL)
+    teesql_storage_lease_free (self->lease);
+  else if (self->lender != NULL)
     {
       teesql_storage_lender_give (self->lender, g_steal_pointer (&self->data));
       teesql_storage_lender_unref (self->lender);

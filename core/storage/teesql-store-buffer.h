@@ -24,7 +24,8 @@ typedef struct
   gsize taken;
   /*< private >*/
   TeesqlStorePool *pool;
-  TeesqlStorageLender *lender; /* %NULL: memory of our own */
+  TeesqlStorageLender *lender; /* @data is a run of it; %NULL: memory of our own */
+  TeesqlStorageLease *lease;   /* (nullable): what @data is of */
   gatomicrefcount refs;
 } TeesqlStoreBuffer;
 
@@ -34,6 +35,9 @@ void teesql_store_pool_unref (TeesqlStorePool *self);
 TeesqlStoreBuffer *teesql_store_pool_take (TeesqlStorePool *self) G_GNUC_WARN_UNUSED_RESULT;
 /* @lender: (nullable): whose run it is if one can be had; for ciphertext that is ready, and for nothing else */
 TeesqlStoreBuffer *teesql_store_pool_take_shared (TeesqlStorePool *self, TeesqlStorageLender *lender) G_GNUC_WARN_UNUSED_RESULT;
+
+/* @lease: (transfer full): what a get has filled, which the host may still change: for who copies it out first */
+TeesqlStoreBuffer *teesql_store_pool_wrap (TeesqlStorePool *self, TeesqlStorageLease *lease) G_GNUC_WARN_UNUSED_RESULT;
 
 TeesqlStoreBuffer *teesql_store_buffer_ref (TeesqlStoreBuffer *self);
 void teesql_store_buffer_unref (TeesqlStoreBuffer *self);

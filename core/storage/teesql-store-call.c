@@ -88,7 +88,7 @@ answered_cb (GObject *source, GAsyncResult *result, gpointer user_data)
   g_auto (TeesqlStoreAnswer) answer = { 0 };
   GError *error = NULL;
 
-  if (self->request->method->finish (self->storage, source, result, &answer, &error))
+  if (self->request->method->finish (self->storage, self->request, source, result, &answer, &error))
     self->store->n_restarts = 0;
   else if (error == NULL)
     error = teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_FAILED, "broken-plugin", 0, "%s failed without a reason",

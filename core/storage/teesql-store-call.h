@@ -15,6 +15,8 @@ void teesql_store_stream_unref (TeesqlStoreStream *self);
  * TeesqlStoreAnswer:
  * @text: of upload_begin the id, of upload_part the tag
  * @n_read: of read, also when it failed: so much of the buffer is good
+ * @lease: (nullable): of take: what was read lies there instead
+ * @ended: of take: no more will come
  */
 typedef struct
 {
@@ -23,6 +25,8 @@ typedef struct
   char *text;
   TeesqlStoreStream *stream;
   gsize n_read;
+  TeesqlStorageLease *lease;
+  gboolean ended;
 } TeesqlStoreAnswer;
 
 void teesql_store_answer_clear (TeesqlStoreAnswer *self);
@@ -37,12 +41,14 @@ typedef struct
   gboolean reads;
   void (*start) (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancellable *cancellable, GAsyncReadyCallback callback,
                  gpointer user_data);
-  gboolean (*finish) (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error);
+  gboolean (*finish) (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result,
+                      TeesqlStoreAnswer *out, GError **error);
 } TeesqlStoreMethod;
 
 extern const TeesqlStoreMethod teesql_store_method_put;
 extern const TeesqlStoreMethod teesql_store_method_get;
 extern const TeesqlStoreMethod teesql_store_method_read;
+extern const TeesqlStoreMethod teesql_store_method_take; /* read, without a copy where that can be */
 extern const TeesqlStoreMethod teesql_store_method_list;
 extern const TeesqlStoreMethod teesql_store_method_stat;
 extern const TeesqlStoreMethod teesql_store_method_remove;

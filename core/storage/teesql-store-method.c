@@ -1,3 +1,5 @@
+#include "sdk/teesql-checked-stream.h"
+#include "storage/teesql-storage-client-private.h"
 #include "storage/teesql-store-call.h"
 
 /* The slots of a storage, one by one, as methods of requests. */
@@ -49,7 +51,8 @@ put_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancellab
 }
 
 static gboolean
-put_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+put_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+            GError **error)
 {
   out->info = teesql_storage_put_finish (storage, result, error);
   return out->info != NULL;
@@ -63,7 +66,8 @@ get_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancellab
 }
 
 static gboolean
-get_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+get_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+            GError **error)
 {
   GInputStream *stream = teesql_storage_get_finish (storage, result, error);
 
@@ -81,9 +85,51 @@ read_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancella
 }
 
 static gboolean
-read_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+read_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+             GError **error)
 {
   return g_input_stream_read_all_finish (G_INPUT_STREAM (source), result, &out->n_read, error);
+}
+
+/* From a host what has come is taken as it lies there; from any other storage it is read. */
+static TeesqlStorageClientStream *
+find_client_stream (GInputStream *stream)
+{
+  GInputStream *inner = TEESQL_IS_CHECKED_STREAM (stream) ? teesql_checked_stream_peek_inner (TEESQL_CHECKED_STREAM (stream)) : NULL;
+
+  return inner != NULL && TEESQL_IS_STORAGE_CLIENT_STREAM (inner) ? TEESQL_STORAGE_CLIENT_STREAM (inner) : NULL;
+}
+
+static void
+take_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancellable *cancellable, GAsyncReadyCallback callback,
+            gpointer user_data)
+{
+  TeesqlStorageClientStream *stream = find_client_stream (request->stream->stream);
+
+  if (stream != NULL)
+    teesql_storage_client_stream_take_async (stream, request->buffer->data, request->buffer->capacity, cancellable, callback, user_data);
+  else
+    read_start (request, storage, cancellable, callback, user_data);
+}
+
+static gboolean
+take_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+             GError **error)
+{
+  gssize n = 0;
+
+  if (!TEESQL_IS_STORAGE_CLIENT_STREAM (source))
+    {
+      gboolean well = read_finish (storage, request, source, result, out, error);
+
+      out->ended = well && out->n_read < request->buffer->capacity;
+      return well;
+    }
+  n = teesql_storage_client_stream_take_finish (TEESQL_STORAGE_CLIENT_STREAM (source), result, &out->lease, error);
+  n = teesql_checked_stream_judge (TEESQL_CHECKED_STREAM (request->stream->stream), n, request->buffer->capacity, error);
+  out->n_read = (gsize) MAX (n, 0);
+  out->ended = n == 0;
+  return n >= 0;
 }
 
 static void
@@ -94,7 +140,8 @@ list_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancella
 }
 
 static gboolean
-list_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+list_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+             GError **error)
 {
   out->page = teesql_storage_list_finish (storage, result, error);
   return out->page != NULL;
@@ -108,7 +155,8 @@ stat_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancella
 }
 
 static gboolean
-stat_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+stat_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+             GError **error)
 {
   out->info = teesql_storage_stat_finish (storage, result, error);
   return out->info != NULL;
@@ -122,7 +170,8 @@ remove_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancel
 }
 
 static gboolean
-remove_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+remove_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+               GError **error)
 {
   return teesql_storage_remove_finish (storage, result, error);
 }
@@ -135,7 +184,8 @@ begin_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancell
 }
 
 static gboolean
-begin_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+begin_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+              GError **error)
 {
   out->text = teesql_storage_upload_begin_finish (storage, result, error);
   return out->text != NULL;
@@ -149,7 +199,8 @@ part_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancella
 }
 
 static gboolean
-part_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+part_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+             GError **error)
 {
   out->text = teesql_storage_upload_part_finish (storage, result, error);
   return out->text != NULL;
@@ -164,7 +215,8 @@ commit_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancel
 }
 
 static gboolean
-commit_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+commit_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+               GError **error)
 {
   out->info = teesql_storage_upload_commit_finish (storage, result, error);
   return out->info != NULL;
@@ -178,7 +230,8 @@ abort_start (const TeesqlStoreRequest *request, TeesqlStorage *storage, GCancell
 }
 
 static gboolean
-abort_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out, GError **error)
+abort_finish (TeesqlStorage *storage, const TeesqlStoreRequest *request, GObject *source, GAsyncResult *result, TeesqlStoreAnswer *out,
+              GError **error)
 {
   return teesql_storage_upload_abort_finish (storage, result, error);
 }
@@ -186,6 +239,7 @@ abort_finish (TeesqlStorage *storage, GObject *source, GAsyncResult *result, Tee
 const TeesqlStoreMethod teesql_store_method_put = { "put", FALSE, put_start, put_finish };
 const TeesqlStoreMethod teesql_store_method_get = { "get", TRUE, get_start, get_finish };
 const TeesqlStoreMethod teesql_store_method_read = { "read", TRUE, read_start, read_finish };
+const TeesqlStoreMethod teesql_store_method_take = { "read", TRUE, take_start, take_finish };
 const TeesqlStoreMethod teesql_store_method_list = { "list", FALSE, list_start, list_finish };
 const TeesqlStoreMethod teesql_store_method_stat = { "stat", FALSE, stat_start, stat_finish };
 const TeesqlStoreMethod teesql_store_method_remove = { "remove", FALSE, remove_start, remove_finish };

@@ -31,7 +31,7 @@ struct _TeesqlStore
   guint call_timeout_ms;
   TeesqlStoreMaker maker;
   gint retry_deadline_ms; /* atomic */
-  gboolean in_process; /* the object was given: there is no other */
+  gboolean in_process;    /* the object was given: there is no other */
   GMainContext *context;
   GThread *thread;
 

@@ -104,15 +104,19 @@ wait_room (TeesqlStoreReader *self)
   return room;
 }
 
+/* @chunk: (transfer full) */
 static void
 push (TeesqlStoreReader *self, TeesqlStoreBuffer *chunk, gsize n)
 {
   if (n == 0)
-    return;
+    {
+      teesql_store_buffer_unref (chunk);
+      return;
+    }
   chunk->filled = n;
   account (self, n);
   g_mutex_lock (&self->lock);
-  g_queue_push_tail (&self->chunks, teesql_store_buffer_ref (chunk));
+  g_queue_push_tail (&self->chunks, chunk);
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
 }
@@ -121,17 +125,20 @@ push (TeesqlStoreReader *self, TeesqlStoreBuffer *chunk, gsize n)
 static gboolean
 fetch_chunk (TeesqlStoreReader *self, gboolean *out_end, GError **error)
 {
-  g_autoptr (TeesqlStoreRequest) request = teesql_store_request_new (&teesql_store_method_read, self->name);
+  g_autoptr (TeesqlStoreRequest) request = teesql_store_request_new (&teesql_store_method_take, self->name);
   g_auto (TeesqlStoreAnswer) answer = { 0 };
   gboolean well = FALSE;
 
   request->stream = teesql_store_stream_ref (self->stream);
   request->buffer = teesql_store_pool_take (self->pool);
   well = teesql_store_ask_once (self->store, request, self->retry.deadline_us, self->cancellable, &answer, error);
-  push (self, request->buffer, answer.n_read);
+  if (answer.lease != NULL)
+    push (self, teesql_store_pool_wrap (self->pool, g_steal_pointer (&answer.lease)), answer.n_read);
+  else
+    push (self, teesql_store_buffer_ref (request->buffer), answer.n_read);
   if (well)
     teesql_store_note_problem (self->store, NULL);
-  *out_end = well && answer.n_read < request->buffer->capacity;
+  *out_end = answer.ended;
   return well;
 }
 

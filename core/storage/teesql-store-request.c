@@ -40,5 +40,7 @@ teesql_store_answer_clear (TeesqlStoreAnswer *self)
   g_clear_pointer (&self->page, teesql_object_page_unref);
   g_clear_pointer (&self->text, g_free);
   g_clear_pointer (&self->stream, teesql_store_stream_unref);
+  g_clear_pointer (&self->lease, teesql_storage_lease_free);
   self->n_read = 0;
+  self->ended = FALSE;
 }

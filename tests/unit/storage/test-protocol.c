@@ -336,6 +336,48 @@ test_runs (void)
   g_assert_true (teesql_storage_lender_take (lender) == runs[2]);
 }
 
+static gboolean
+count_cb (gpointer user_data)
+{
+  (*(guint *) user_data)++;
+  return G_SOURCE_REMOVE;
+}
+
+/* Who waits for a slot is told once that one came back, and nobody is told who does not wait. */
+static void
+test_leases (void)
+{
+  g_auto (TeesqlStorageArena) arena = { .fd = -1 };
+  g_autoptr (TeesqlStorageLender) lender = NULL;
+  TeesqlStorageLease *leases[3] = { NULL };
+  guint n_told = 0;
+
+  g_assert_true (teesql_storage_arena_make (&arena, NULL));
+  lender = teesql_storage_lender_new (&arena);
+  teesql_storage_lender_watch (lender, g_main_context_default (), count_cb, &n_told);
+  for (guint32 i = 0; i < 3; i++)
+    leases[i] = teesql_storage_lease_new (lender, i, 10 + i);
+  teesql_storage_arena_get (&arena, 1)[0] = 77;
+  g_assert_cmpuint (leases[1]->data[0], ==, 77); /* another mapping of the same memory */
+  g_assert_cmpuint (leases[1]->size, ==, 11);
+  teesql_storage_lease_free (leases[0]);
+  g_assert_true (teesql_storage_lender_await (lender));
+  g_assert_cmpuint (teesql_storage_lender_collect (lender), ==, 1);
+  g_assert_false (teesql_storage_lender_await (lender));
+  teesql_storage_lease_free (leases[1]);
+  teesql_storage_lease_free (leases[2]);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_told, ==, 1);
+  g_assert_cmpuint (teesql_storage_lender_collect (lender), ==, 6);
+  g_assert_cmpuint (teesql_storage_lender_collect (lender), ==, 0);
+  leases[0] = teesql_storage_lease_new (lender, 63, 1);
+  teesql_storage_lender_unwatch (lender);
+  g_assert_false (teesql_storage_lender_await (lender));
+  teesql_storage_lease_free (leases[0]); /* nobody is left to be told */
+  g_assert_cmpuint (n_told, ==, 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -354,5 +396,6 @@ main (int argc, char **argv)
   g_test_add_func ("/storage/sandbox/finds-the-port-of-an-endpoint", test_ports);
   g_test_add_func ("/storage/slots/belong-to-one-call-at-a-time", test_slots);
   g_test_add_func ("/storage/protocol/lends-each-run-once", test_runs);
+  g_test_add_func ("/storage/protocol/lends-a-filled-slot-and-hears-when-it-is-back", test_leases);
   return g_test_run ();
 }
