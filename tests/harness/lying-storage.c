@@ -130,6 +130,15 @@ lying_storage_copy (LyingStorage *self, const char *from, const char *to)
   lying_storage_set (self, to, bytes);
 }
 
+void
+lying_storage_swap (LyingStorage *self, const char *one, const char *other)
+{
+  g_autoptr (GBytes) bytes = lying_storage_peek (self, one);
+
+  lying_storage_copy (self, other, one);
+  lying_storage_set (self, other, bytes);
+}
+
 GHashTable *
 lying_storage_snapshot (LyingStorage *self)
 {

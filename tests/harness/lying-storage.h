@@ -16,6 +16,7 @@ void lying_storage_set (LyingStorage *self, const char *name, GBytes *bytes); /*
 char *lying_storage_find (LyingStorage *self, const char *part);
 char *lying_storage_find_record (LyingStorage *self, guint64 sequence); /* of the catalog; as above */
 void lying_storage_copy (LyingStorage *self, const char *from, const char *to);
+void lying_storage_swap (LyingStorage *self, const char *one, const char *other); /* their contents */
 /* the whole content, to come back to */
 GHashTable *lying_storage_snapshot (LyingStorage *self);
 void lying_storage_roll_back (LyingStorage *self, GHashTable *snapshot);

@@ -333,3 +333,24 @@ threat_fixture_tear_down (ThreatFixture *f, gconstpointer unused)
 {
   threat_world_end (&f->world);
 }
+
+TeesqlVerifyReport *
+threat_verify (TeesqlCatalog *catalog, gboolean deep)
+{
+  g_autoptr (GError) error = NULL;
+  TeesqlVerifyReport *report = teesql_repository_verify_run (catalog, deep, NULL, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+  return report;
+}
+
+void
+threat_print (const TeesqlVerifyReport *report)
+{
+  for (guint i = 0; i < report->findings->len; i++)
+    {
+      const TeesqlVerifyFinding *finding = g_ptr_array_index (report->findings, i);
+
+      g_test_message ("%s %s: %s", finding->reason, finding->object, finding->message);
+    }
+}

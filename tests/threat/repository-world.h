@@ -2,6 +2,7 @@
 /* A cluster that backs up into a store that lies: a small repository with two backups, WAL on two timelines and some records. */
 #include "../harness/lying-storage.h"
 #include "backup/teesql-catalog.h"
+#include "backup/teesql-verify.h"
 
 G_BEGIN_DECLS
 
@@ -58,5 +59,9 @@ void put_history (TeesqlCatalog *catalog, guint32 timeline);
 TeesqlBackup *put_backup (TeesqlCatalog *catalog, guint8 mark, guint32 timeline, guint64 start_lsn, const TeesqlBackup *parent);
 /* the small repository; leaves the node closed */
 void node_fill (Node *self);
+
+/* what verify says, which must not fail itself */
+TeesqlVerifyReport *threat_verify (TeesqlCatalog *catalog, gboolean deep);
+void threat_print (const TeesqlVerifyReport *report);
 
 G_END_DECLS

@@ -1,17 +1,13 @@
-/* What a store can do to the objects of a small repository: each attack by its name, and every single byte. */
+/* What a store can do to the objects of a small repository: each attack by its name. Every single byte: test-every-byte.c. */
 #include "backup/teesql-catalog-recovery.h"
 #include "backup/teesql-lineages.h"
 #include "backup/teesql-retention.h"
-#include "backup/teesql-verify.h"
 #include "base/teesql-domains.h"
 #include "base/teesql-hex.h"
 #include "repository-world.h"
-#include "teesql-build.h"
 
 #include <gnutls/abstract.h>
 #include <gnutls/x509.h>
-
-#define FLIP_STRIDE ((gsize) (TEESQL_SANITIZED ? 17 : 1)) /* a sanitizer is slow, and has seen the same code by then */
 
 typedef struct
 {
@@ -41,11 +37,7 @@ tear_down (Fixture *f, gconstpointer unused)
 static TeesqlVerifyReport *
 verify (Fixture *f, gboolean deep)
 {
-  g_autoptr (GError) error = NULL;
-  TeesqlVerifyReport *report = teesql_repository_verify_run (f->catalog, deep, NULL, NULL, NULL, &error);
-
-  g_assert_no_error (error);
-  return report;
+  return threat_verify (f->catalog, deep);
 }
 
 static gboolean
@@ -61,35 +53,15 @@ has_finding (const TeesqlVerifyReport *report, const char *reason, const char *p
   return FALSE;
 }
 
-static void
-print (const TeesqlVerifyReport *report)
-{
-  for (guint i = 0; i < report->findings->len; i++)
-    {
-      const TeesqlVerifyFinding *finding = g_ptr_array_index (report->findings, i);
-
-      g_test_message ("%s %s: %s", finding->reason, finding->object, finding->message);
-    }
-}
-
 /* quick or deep, that very finding and the verdict */
 static void
 assert_found (Fixture *f, gboolean deep, const char *reason, const char *part)
 {
   g_autoptr (TeesqlVerifyReport) report = verify (f, deep);
 
-  print (report);
+  threat_print (report);
   g_assert_true (has_finding (report, reason, part));
   g_assert_cmpuint (report->n_damages, >, 0);
-}
-
-static void
-swap (Fixture *f, const char *one, const char *other)
-{
-  g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, one);
-
-  lying_storage_copy (f->storage, other, one);
-  lying_storage_set (f->storage, other, bytes);
 }
 
 static void
@@ -123,7 +95,7 @@ an_honest_repository_is_found_intact (Fixture *f, gconstpointer unused)
     {
       g_autoptr (TeesqlVerifyReport) report = verify (f, deep == 1);
 
-      print (report);
+      threat_print (report);
       g_assert_cmpuint (report->n_damages, ==, 0);
       g_assert_cmpuint (report->n_notes, ==, 0);
       g_assert_cmpuint (report->n_backups, ==, 2);
@@ -164,7 +136,7 @@ two_pieces_are_swapped (Fixture *f, gconstpointer unused)
   g_autofree char *one = lying_storage_find (f->storage, BASE_0);
   g_autofree char *other = lying_storage_find (f->storage, BASE_1);
 
-  swap (f, one, other);
+  lying_storage_swap (f->storage, one, other);
   assert_found (f, FALSE, "object-substituted", BASE_0);
   assert_found (f, FALSE, "object-substituted", BASE_1);
 }
@@ -245,7 +217,7 @@ two_segments_are_swapped (Fixture *f, gconstpointer unused)
   g_autofree char *one = lying_storage_find (f->storage, SEG_1);
   g_autofree char *other = lying_storage_find (f->storage, SEG_2);
 
-  swap (f, one, other);
+  lying_storage_swap (f->storage, one, other);
   assert_found (f, TRUE, "object-substituted", SEG_1);
 }
 
@@ -330,77 +302,6 @@ what_is_foreign_is_named_and_harms_nobody (Fixture *f, gconstpointer unused)
   g_assert_true (has_finding (report, "object-foreign", "notes.txt"));
 }
 
-/* Whatever single byte of whatever single object: somebody says so. Each bit of a byte goes through the same checks, so one is enough. */
-static void
-every_single_byte_is_guarded (Fixture *f, gconstpointer unused)
-{
-  g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
-  guint64 n_flips = 0;
-  guint64 n_found = 0;
-
-  for (guint i = 0; i < names->len; i++)
-    {
-      const char *name = g_ptr_array_index (names, i);
-      g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, name);
-      gsize size = g_bytes_get_size (bytes);
-
-      for (gsize at = i % FLIP_STRIDE; at < size; at += FLIP_STRIDE)
-        {
-          guint8 *data = g_memdup2 (g_bytes_get_data (bytes, NULL), size);
-          g_autoptr (GBytes) changed = g_bytes_new_take (data, size);
-          g_autoptr (TeesqlVerifyReport) report = NULL;
-
-          data[at] ^= (guint8) (1u << (at % 8));
-          lying_storage_set (f->storage, name, changed);
-          report = verify (f, TRUE);
-          n_flips++;
-          n_found += report->n_damages > 0;
-          if (report->n_damages == 0)
-            g_test_message ("%s: byte %" G_GSIZE_FORMAT " goes unnoticed", name, at);
-        }
-      lying_storage_set (f->storage, name, bytes);
-    }
-  g_test_message ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " flips in %u objects found", n_found, n_flips, names->len);
-  g_assert_cmpuint (n_flips, >, 5000 / FLIP_STRIDE);
-  g_assert_cmpuint (n_found, ==, n_flips);
-}
-
-static void
-every_object_is_missed (Fixture *f, gconstpointer unused)
-{
-  g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
-
-  for (guint i = 0; i < names->len; i++)
-    {
-      const char *name = g_ptr_array_index (names, i);
-      g_autoptr (GBytes) bytes = lying_storage_peek (f->storage, name);
-      g_autoptr (TeesqlVerifyReport) report = NULL;
-
-      lying_storage_set (f->storage, name, NULL);
-      report = verify (f, FALSE);
-      if (report->n_damages == 0)
-        g_error ("nobody misses %s", name);
-      lying_storage_set (f->storage, name, bytes);
-    }
-}
-
-static void
-every_exchange_of_two_objects_is_noticed (Fixture *f, gconstpointer unused)
-{
-  g_autoptr (GPtrArray) names = lying_storage_names (f->storage, "v1/");
-
-  for (guint i = 0; i < names->len; i++)
-    for (guint j = i + 1; j < names->len; j++)
-      {
-        g_autoptr (TeesqlVerifyReport) report = NULL;
-
-        swap (f, g_ptr_array_index (names, i), g_ptr_array_index (names, j));
-        report = verify (f, TRUE);
-        g_assert_cmpuint (report->n_damages, >, 0); /* a chain ends at the first of two */
-        swap (f, g_ptr_array_index (names, i), g_ptr_array_index (names, j));
-      }
-}
-
 /* ---- retention and what it leaves ---- */
 
 static void
@@ -441,7 +342,7 @@ retention_leaves_an_intact_repository (Fixture *f, gconstpointer unused)
   /* 2 backups of 3 objects, 5 segments before 0/500000, 1 part */
   g_assert_cmpuint (expire (f, 1, 1800000000), ==, 12);
   report = verify (f, TRUE);
-  print (report);
+  threat_print (report);
   g_assert_cmpuint (report->n_damages + report->n_notes, ==, 0);
   old = lying_storage_names (f->storage, "v1/01c1");
   for (guint i = 0; i < old->len; i++)
@@ -697,7 +598,7 @@ verify_looks_at_the_keys_too (Fixture *f, gconstpointer unused)
   {
     g_autoptr (TeesqlVerifyReport) report = verify (f, FALSE);
 
-    print (report);
+    threat_print (report);
     g_assert_cmpuint (report->n_damages, ==, 0);
     g_assert_cmpuint (report->n_notes, ==, 2);
     g_assert_true (has_finding (report, "object-stray", stray));
@@ -729,9 +630,6 @@ main (int argc, char **argv)
   ADD ("a-record-in-the-middle-is-deleted", a_record_in_the_middle_is_deleted);
   ADD ("the-catalog-is-rolled-back-while-we-run", the_catalog_is_rolled_back_while_we_run);
   ADD ("what-is-foreign-is-named-and-harms-nobody", what_is_foreign_is_named_and_harms_nobody);
-  ADD ("every-single-byte-is-guarded", every_single_byte_is_guarded);
-  ADD ("every-object-is-missed", every_object_is_missed);
-  ADD ("every-exchange-of-two-objects-is-noticed", every_exchange_of_two_objects_is_noticed);
   ADD ("retention-leaves-an-intact-repository", retention_leaves_an_intact_repository);
   ADD ("what-a-broken-backup-left-goes-after-a-day", what_a_broken_backup_left_goes_after_a_day);
   ADD ("a-left-over-that-became-a-backup-stays", a_left_over_that_became_a_backup_stays);
