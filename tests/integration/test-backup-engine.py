@@ -246,25 +246,6 @@ def _(site):
     compare_wal(site)
 
 
-@case("pgbench at full speed: lag stays under two seconds")
-def _(site):
-    pgbench(site, "-i", "-q", "-s", "10")
-    driver = site.driver(interval=1000)
-    load = pgbench(site, "-T", "15", "-c", "4", "-j", "2", "-n", background=True)
-    lags = []
-
-    def sample():
-        lags.append(driver.facts()["lag_ms"])
-        return load.poll() is not None
-    wait_for(sample, "the end of pgbench", 60, every=0.1)
-    lags.sort()
-    facts = driver.wait_lsn(site.position())
-    comment(f"{facts['bytes'] / 15e6:.1f} MB/s of WAL, lag ms: median {lags[len(lags) // 2]}, worst {lags[-1]}")
-    assert lags[len(lags) * 9 // 10] < 2000, lags
-    driver.stop()
-    compare_wal(site)
-
-
 @case("synchronous: a commit waits for the store, and what was committed is there after everything is killed")
 def _(site):
     driver = site.driver(mode="sync")
