@@ -268,7 +268,7 @@ a_store_that_refuses_stops_the_writer (void)
   g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_PERMISSION);
   teesql_sealed_sink_free (sink);
   assert_no_thread_is_left (threads);
-  g_assert_cmpuint (fake_storage_n_uploads (s.w.world.storage), ==, 0);
+  world_wait_no_uploads (&s.w.world);
   stream_end (&s);
 }
 
@@ -355,7 +355,7 @@ a_sink_that_is_dropped_leaves_nothing (void)
   g_assert_true (write_in_steps (sink, bytes, MIB, NULL));
   teesql_sealed_sink_free (sink);
   assert_no_thread_is_left (threads);
-  g_assert_cmpuint (fake_storage_n_uploads (s.w.world.storage), ==, 0);
+  world_wait_no_uploads (&s.w.world);
   g_assert_null (fake_storage_peek (s.w.world.storage, PIECE));
   stream_end (&s);
 }

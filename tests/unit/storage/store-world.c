@@ -116,3 +116,15 @@ cancel_later (GCancellable *cancellable, guint ms)
   *later = (Later){ g_object_ref (cancellable), ms };
   return g_thread_new ("cancel", cancel_later_run, later);
 }
+
+void
+world_wait_no_uploads (World *self)
+{
+  gint64 until = g_get_monotonic_time () + 30 * G_USEC_PER_SEC;
+
+  while (fake_storage_n_uploads (self->storage) > 0)
+    {
+      g_assert_cmpint (g_get_monotonic_time (), <, until);
+      g_thread_yield ();
+    }
+}

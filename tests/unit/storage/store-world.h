@@ -20,6 +20,8 @@ void world_begin (World *self, TeesqlStorageFeatures features, guint call_timeou
 void world_begin_made (World *self, guint n_failures, TeesqlError code, guint retry_deadline_ms);
 guint world_n_made (void);
 void world_end (World *self);
+/* one that was given up is told so behind the back of who gave it up */
+void world_wait_no_uploads (World *self);
 
 GBytes *test_bytes (gsize size, guint8 seed);
 /* cancels after a while, from another thread; returns the thread to join */

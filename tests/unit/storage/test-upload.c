@@ -38,18 +38,6 @@ assert_stored (World *world, const char *name, GBytes *expected)
 }
 
 static void
-wait_no_uploads (World *world)
-{
-  gint64 until = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
-
-  while (fake_storage_n_uploads (world->storage) > 0)
-    {
-      g_assert_cmpint (g_get_monotonic_time (), <, until);
-      g_thread_yield ();
-    }
-}
-
-static void
 test_sizes (void)
 {
   const gsize sizes[] = { 0, 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 12345, 3 * PART };
@@ -130,7 +118,7 @@ test_commit_lost (void)
   fake_storage_plan (world.storage, "upload_commit", FAKE_NOT_DONE, 0);
   g_assert_false (upload (&world, "p", content, TEESQL_STORAGE_PUT_IF_ABSENT, 2, &error));
   g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_EXISTS);
-  wait_no_uploads (&world);
+  world_wait_no_uploads (&world);
   assert_stored (&world, "p", other);
   world_end (&world);
 }
@@ -205,7 +193,7 @@ given_up (TeesqlStorageFeatures features, gsize size)
   up = teesql_store_upload_new (world.store, "o", TEESQL_STORAGE_PUT_NONE, 2, NULL, &error);
   g_assert_true (write_all (up, content, &error));
   teesql_store_upload_free (up);
-  wait_no_uploads (&world);
+  world_wait_no_uploads (&world);
   g_assert_null (fake_storage_peek (world.storage, "o"));
   world_end (&world);
 }
@@ -239,7 +227,7 @@ cancelled (TeesqlStorageFeatures features, const char *method)
   g_assert_cmpint (g_get_monotonic_time () - begun, <, 1500 * 1000);
   g_thread_join (thread);
   teesql_store_upload_free (up);
-  wait_no_uploads (&world);
+  world_wait_no_uploads (&world);
   g_assert_null (fake_storage_peek (world.storage, "o"));
   world_end (&world);
 }
