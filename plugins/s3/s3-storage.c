@@ -9,6 +9,7 @@ struct _S3Storage
   GObject parent_instance;
   S3Options options;
   S3Client *client;
+  S3Condition condition;
 };
 
 static void s3_storage_iface_init (TeesqlStorageInterface *iface);
@@ -22,6 +23,18 @@ S3Client *
 s3_storage_get_client (S3Storage *self)
 {
   return self->client;
+}
+
+S3Condition
+s3_storage_get_condition (S3Storage *self)
+{
+  return self->condition;
+}
+
+void
+s3_storage_set_condition (S3Storage *self, S3Condition condition)
+{
+  self->condition = condition;
 }
 
 GTask *
@@ -84,27 +97,34 @@ s3_storage_describe_object (S3Storage *self, S3Request *request)
 
 /* ---- stat ---- */
 
+TeesqlObjectInfo *
+s3_storage_read_head (const char *name, const CloudAnswer *answer, GError **error)
+{
+  const char *length = cloud_answer_get_header (answer, "Content-Length");
+  const char *modified = cloud_answer_get_header (answer, "Last-Modified");
+  g_autoptr (GDateTime) time = modified != NULL ? soup_date_time_new_from_http_string (modified) : NULL;
+  guint64 size = 0;
+
+  if (length != NULL && g_ascii_string_to_unsigned (length, 10, 0, G_MAXINT64, &size, NULL))
+    return teesql_object_info_new (name, size, time != NULL ? MAX (g_date_time_to_unix (time), -1) : -1,
+                                   cloud_answer_get_header (answer, "ETag"));
+  g_propagate_error (error, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_MALFORMED, "s3-answer", 0,
+                                              "stat %s: the answer has no Content-Length", name));
+  return NULL;
+}
+
 static void
 stat_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   g_autoptr (CloudAnswer) answer = s3_storage_expect (task, result, SOUP_STATUS_OK, FALSE);
-  const char *name = g_task_get_task_data (task);
-  const char *length = answer != NULL ? cloud_answer_get_header (answer, "Content-Length") : NULL;
-  const char *modified = answer != NULL ? cloud_answer_get_header (answer, "Last-Modified") : NULL;
-  g_autoptr (GDateTime) time = modified != NULL ? soup_date_time_new_from_http_string (modified) : NULL;
-  guint64 size = 0;
+  GError *error = NULL;
+  TeesqlObjectInfo *info = answer != NULL ? s3_storage_read_head (g_task_get_task_data (task), answer, &error) : NULL;
 
-  if (answer == NULL)
-    return;
-  if (length == NULL || !g_ascii_string_to_unsigned (length, 10, 0, G_MAXINT64, &size, NULL))
-    g_task_return_error (task, teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_MALFORMED, "s3-answer", 0,
-                                                 "stat %s: the answer has no Content-Length", name));
-  else
-    g_task_return_pointer (task,
-                           teesql_object_info_new (name, size, time != NULL ? MAX (g_date_time_to_unix (time), -1) : -1,
-                                                   cloud_answer_get_header (answer, "ETag")),
-                           (GDestroyNotify) teesql_object_info_unref);
+  if (info != NULL)
+    g_task_return_pointer (task, info, (GDestroyNotify) teesql_object_info_unref);
+  else if (answer != NULL)
+    g_task_return_error (task, error);
 }
 
 void
@@ -135,7 +155,7 @@ remove_cb (GObject *source, GAsyncResult *result, gpointer user_data)
     g_task_return_boolean (task, TRUE);
 }
 
-static void
+void
 s3_remove_async (TeesqlStorage *storage, const char *name, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data)
 {
   S3Storage *self = S3_STORAGE (storage);

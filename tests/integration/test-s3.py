@@ -2,6 +2,7 @@
 """The plugin s3 against a real Ceph: what it promises, and that aws, rclone and Amazon's client for JavaScript read what it wrote.
 Needs ceph-mon, ceph-osd, radosgw, ceph-common, awscli, rclone; node and npm for one case."""
 
+import concurrent.futures
 import hashlib
 import os
 import shutil
@@ -12,8 +13,8 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
-from harness import ceph, tap  # noqa: E402
-from harness.processes import BUILD, PLUGINS, folder, run  # noqa: E402
+from harness import ceph, schema, tap  # noqa: E402
+from harness.processes import BUILD, PLUGINS, TEESQL, folder, run  # noqa: E402
 
 DRIVER = os.path.join(BUILD, "tests/integration/s3-driver")
 BUCKET, PREFIX = "teesql-test", "orders/one"
@@ -35,15 +36,18 @@ class Store:
     def file(self, name):
         return os.path.join(self.folder, name)
 
-    def driver(self, *command, secret=None, fails=None, **options):
+    def drive(self, command, secret=None, **options):
         given = {"endpoint": self.ceph.url, "bucket": BUCKET, "prefix": PREFIX, "path_style": "true", "access_key_id": self.ceph.ACCESS_KEY, "secret_access_key": "env:AWS_SECRET_ACCESS_KEY",
                  **options}
         environment = {"PATH": os.environ["PATH"], "G_DEBUG": "fatal-criticals", "AWS_SECRET_ACCESS_KEY": secret or self.ceph.SECRET_KEY}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
             if name in os.environ:
                 environment[name] = os.environ[name]
-        result = run([DRIVER, *(f"{name.replace('_', '-')}={value}" for name, value in given.items()), "--", *map(str, command)],
-                     check=False, env=environment)
+        return run([DRIVER, *(f"{name.replace('_', '-')}={value}" for name, value in given.items()), "--", *map(str, command)],
+                   check=False, env=environment)
+
+    def driver(self, *command, fails=None, **options):
+        result = self.drive(command, **options)
         if fails is None:
             assert result.returncode == 0, f"{command}: {result.returncode}\n{result.stderr}"
             return result.stdout
@@ -51,15 +55,28 @@ class Store:
         tap.equal(result.stderr.split()[0], fails, " ".join(map(str, command)))
         return result.stderr
 
-    def hosted(self, *command):
+    def configuration(self, **changed):
+        """A teesqld.conf with the storage s3; returns its path."""
         path, secret = self.file("teesqld.conf"), self.file("secret")
         with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
             f.write(self.ceph.SECRET_KEY)
+        given = {"endpoint": self.ceph.url, "bucket": BUCKET, "prefix": PREFIX, "path-style": "true", "access-key-id": self.ceph.ACCESS_KEY,
+                 "secret-access-key": f"file:{secret}", **changed}
         with open(path, "w", encoding="ascii") as f:
-            f.write(f"[teesql]\ncluster = orders\nplugin-path = {PLUGINS}\n\n[backup]\nstorages = s3\n\n[storage:s3]\nendpoint = {self.ceph.url}\n"
-                    f"bucket = {BUCKET}\nprefix = {PREFIX}\npath-style = true\naccess-key-id = {self.ceph.ACCESS_KEY}\n"
-                    f"secret-access-key = file:{secret}\n")
-        return run([DRIVER, f"hosted={path}", "--", *map(str, command)]).stdout
+            f.write(f"[teesql]\ncluster = orders\nplugin-path = {PLUGINS}\n\n[backup]\nstorages = s3\n\n[storage:s3]\n")
+            f.writelines(f"{name} = {value}\n" for name, value in given.items())
+        return path
+
+    def hosted(self, *command):
+        return run([DRIVER, f"hosted={self.configuration()}", "--", *map(str, command)]).stdout
+
+    def check(self, *arguments, code=0, **changed):
+        """`teesql plugin check`, and what it says of each check."""
+        result = run([TEESQL, "--config", self.configuration(**changed), "--json", "plugin", "check", "--storage", "s3", *arguments],
+                     check=False, timeout=400)
+        found = schema.check_text(result.stdout, "plugin-check")
+        tap.equal(result.returncode, code, result.stdout + result.stderr)
+        return found, result.stderr
 
     def put(self, name, size, *how, command="put"):
         content = os.urandom(size)
@@ -77,6 +94,11 @@ class Store:
 
     def listed(self, prefix="", page=1000):
         return [line.split()[0] for line in self.driver("list", prefix, page).splitlines()]
+
+    def keys(self, prefix=""):
+        """As the store lists them: with what the plugin keeps to itself."""
+        return [key for key in self.ceph.aws("s3api", "list-objects-v2", "--bucket", BUCKET, "--prefix", f"{PREFIX}/{prefix}", "--query",
+                                             "Contents[].Key", "--output", "text").stdout.split() if key != "None"]
 
     def uploads(self):
         """Multipart uploads that nobody has ended, as the store knows them."""
@@ -164,6 +186,51 @@ def present(store):
     tap.equal(len(store.uploads()), 1, "what core aborts")
 
 
+@tap.case("the whole contract holds, without an exception")
+def contract(store):
+    before = store.uploads()
+    found, _ = store.check()
+    tap.equal([c for c in found["checks"] if c["status"] != "passed"], [])
+    tap.equal(found["passed"], True)
+    assert len(found["checks"]) > 25, found
+    for number in range(8):  # who wins is luck
+        tap.equal(store.check("--only", "upload-race")[0]["passed"], True, f"race {number}")
+    tap.equal([key for key in store.keys() if "!" in key or "teesql-check" in key], [], "nothing is left")
+    tap.equal([upload for upload in store.uploads() if upload not in before and not cut_by_checks(store, upload)], [], "no upload is left")
+
+
+def cut_by_checks(store, upload):
+    """Uploads whose begin was cancelled: the store may have made them all the same, and only a rule of the bucket takes them away."""
+    key = store.ceph.aws("s3api", "list-multipart-uploads", "--bucket", BUCKET, "--query", f"Uploads[?UploadId=='{upload}'].Key", "--output",
+                         "text").stdout
+    return "/cancel-" in key
+
+
+@tap.case("the claim of a host that died is taken over by one of many, and what it had begun is given up")
+def dead_claimant(store):
+    name = f"{PREFIX}/contested"
+    begun = store.ceph.aws("s3api", "create-multipart-upload", "--bucket", BUCKET, "--key", name, "--query", "UploadId", "--output",
+                           "text").stdout.strip()
+    with open(store.file("claim"), "w", encoding="ascii") as f:
+        f.write(f"1 c0123456789abcdef:{begun}")  # good for a second
+    store.ceph.aws("s3api", "put-object", "--bucket", BUCKET, "--key", f"{PREFIX}/!claims/contested", "--body", store.file("claim"))
+    tap.equal(store.listed("contested"), [])
+    contents = [os.urandom(9 * MIB) for _ in range(4)]
+    for number, content in enumerate(contents):
+        with open(store.file(f"content-{number}"), "wb") as f:
+            f.write(content)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        results = list(pool.map(lambda number: store.drive(["upload", "contested", store.file(f"content-{number}"), "if-absent", "commit"]),
+                                range(len(contents))))
+    won = [number for number, result in enumerate(results) if result.returncode == 0]
+    tap.equal(len(won), 1, [result.stderr for result in results])
+    tap.equal([r.stderr.split()[0] for r in results if r.returncode != 0], ["object-exists"] * 3)
+    assert store.get("contested") == contents[won[0]]
+    assert begun not in store.uploads(), "the dead one cannot end its upload any more"
+    tap.equal(store.keys("!"), [])
+    store.driver("remove", "contested")
+
+
 @tap.case("an aborted upload leaves nothing, and can be aborted again")
 def aborted(store):
     before = store.uploads()
@@ -188,6 +255,23 @@ def refusals(store):
     tap.contains(store.driver("list", "", 5, fails="s3-no-such-bucket", bucket="nobodys-bucket"), "bucket")
     tap.contains(store.driver("stat", "a", fails="store-unreachable", endpoint="http://127.0.0.1:1"), "endpoint")
     tap.contains(store.driver("stat", "a", fails="store-unknown-host", endpoint="http://store.invalid"), "endpoint")
+
+
+@tap.case("before the first check, `plugin check` says which setting is wrong")
+def strangers(store):
+    with open(os.open(store.file("wrong"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as f:
+        f.write("wrong")
+    tls = store.ceph.url.replace("http:", "https:")
+    for reason, hint, changed in (("s3-access-key", "does not know access-key-id", {"access-key-id": "AKIDNOBODY"}),
+                                  ("s3-signature", "secret-access-key", {"secret-access-key": f"file:{store.file('wrong')}"}),
+                                  ("s3-no-such-bucket", "bucket names none", {"bucket": "nobodys-bucket"}),
+                                  ("store-unreachable", "the address of endpoint", {"endpoint": "http://127.0.0.1:1"}),
+                                  ("store-unknown-host", "from endpoint", {"endpoint": "http://store.invalid"}),
+                                  ("store-tls", "those of endpoint", {"endpoint": tls})):
+        code = {"s3-access-key": 1, "s3-signature": 1, "s3-no-such-bucket": 2}.get(reason, 3)
+        found, _ = store.check(code=code, **changed)
+        tap.equal((found["reason"], found["checks"]), (reason, []), changed)
+        tap.contains(found["message"].split("hint: ")[-1], hint)
 
 
 class Spoiler:
