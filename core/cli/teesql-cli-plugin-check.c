@@ -89,13 +89,70 @@ load_group (const TeesqlCliGlobals *globals, const char *instance, GError **erro
   return teesql_config_load_text (TEESQL_CONFIG_DAEMON, name, cut->str, cut->len, error);
 }
 
+/* The storages of a configuration that need not be whole. */
+static GPtrArray *
+list_storages (const char *path)
+{
+  g_autoptr (TeesqlConfigFindings) findings = teesql_config_findings_new ();
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GPtrArray) entries = NULL;
+  g_autofree char *text = NULL;
+  gsize size = 0;
+
+  if (path == NULL || (text = read_text (path, &size, NULL)) == NULL)
+    return names;
+  entries = teesql_config_scan ("", 0, (const guint8 *) text, size, findings);
+  for (guint i = 0; i < entries->len; i++)
+    {
+      const char *group = ((const TeesqlConfigEntry *) entries->pdata[i])->group;
+      const char *name = g_str_has_prefix (group, "storage:") ? group + strlen ("storage:") : NULL;
+
+      if (name != NULL && !g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL))
+        g_ptr_array_add (names, g_strdup (name));
+    }
+  return names;
+}
+
+/* @error: (inout): that there is no such module says little to whoever has mistyped the name of a storage */
+static void
+explain_unknown (const char *path, const char *instance, GError **error)
+{
+  g_autoptr (GPtrArray) names = list_storages (path);
+  g_autofree char *known = NULL;
+
+  if (g_strcmp0 (teesql_error_get_reason (*error), "plugin-not-found") != 0 ||
+      g_ptr_array_find_with_equal_func (names, instance, g_str_equal, NULL))
+    return;
+  g_ptr_array_add (names, NULL);
+  known = g_strjoinv (", ", (char **) names->pdata);
+  g_clear_error (error);
+  if (path == NULL)
+    *error = teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "unknown-storage", 0,
+                               "there is no storage %s, nor a module of that name\nhint: --config names the file with [storage:%s]; "
+                               "teesql plugin list has the modules",
+                               instance, instance);
+  else
+    *error = teesql_error_new (TEESQL_CONFIG_ERROR, TEESQL_ERROR_CONFIG, "unknown-storage", 0,
+                               "there is no [storage:%s] in %s, nor a module of that name\nhint: the storages there are: %s", instance,
+                               path, known[0] != '\0' ? known : "none");
+}
+
+static gboolean
+has_storage (TeesqlConfig *config, const char *instance)
+{
+  g_autofree const char **names = teesql_config_list_instances (config, "storage");
+
+  return g_strv_contains (names, instance);
+}
+
 /* A whole configuration counts with its drop-ins; one that is not whole counts as far as it speaks of the storage. */
 static TeesqlConfig *
 load (const TeesqlCliGlobals *globals, const char *instance, GError **error)
 {
-  TeesqlConfig *config = globals->plugin_path == NULL ? teesql_config_load (TEESQL_CONFIG_DAEMON, globals->config_path, NULL) : NULL;
+  g_autoptr (TeesqlConfig) config =
+      globals->plugin_path == NULL ? teesql_config_load (TEESQL_CONFIG_DAEMON, globals->config_path, NULL) : NULL;
 
-  return config != NULL ? config : load_group (globals, instance, error);
+  return config != NULL && has_storage (config, instance) ? g_steal_pointer (&config) : load_group (globals, instance, error);
 }
 
 /* ---- telling ---- */
@@ -209,18 +266,26 @@ done_cb (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Whether there is anybody to hold to a contract: without, every check would wait for its own deadline. */
+static gboolean
+ignore_object (TeesqlObjectInfo *info, gpointer user_data, GError **error)
+{
+  return FALSE; /* that was all */
+}
+
+/* Whether there is anybody to hold to a contract: without, every check would wait for its own deadline. A listing asks for what a missing
+ * object could hide (the bucket), and its refusal has a body that says why. */
 static gboolean
 is_there (Run *self)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (TeesqlObjectInfo) info = NULL;
 
   teesql_store_set_retry_deadline (self->store, PROBE_DEADLINE_MS);
-  info = teesql_store_stat (self->store, PROBE_NAME, self->cancellable, &error);
+  if (!teesql_store_list (self->store, PROBE_NAME, 1, ignore_object, NULL, self->cancellable, &error))
+    g_prefix_error (&error, "before the first check: ");
   teesql_store_set_retry_deadline (self->store, RETRY_DEADLINE_MS);
-  if (info != NULL || (!g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE) &&
-                       !g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_PERMISSION)))
+  if (!g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_UNAVAILABLE) &&
+      !g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_PERMISSION) &&
+      !g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG))
     return TRUE; /* whatever else is wrong with its answer, the checks say so */
   g_propagate_error (&self->error, g_steal_pointer (&error));
   return FALSE;
@@ -293,6 +358,8 @@ check (const TeesqlCliGlobals *globals, const char *instance, TeesqlConfig *conf
   run.options.progress = tell_progress;
   run.options.user_data = &telling;
   run_all (&run);
+  if (run.error != NULL)
+    explain_unknown (globals->config_path, instance, &run.error);
   tell_end (&telling, instance, run.ran && run.passed, run.error);
   teesql_store_close (store);
   if (run.ran)

@@ -17,11 +17,12 @@ from_tls (const GError *error, const char *what, const char *endpoint_option)
     return teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG, "store-certificate", 0,
                              "%s: %s\nhint: ca-file names the authority of a store whose certificate the system does not know; %s its host",
                              what, error->message, endpoint_option);
-  return unavailable ("store-tls", what, error, "\nhint: does a TLS server with a certificate of ca-file answer at ", endpoint_option);
+  return unavailable ("store-tls", what, error,
+                      "\nhint: what answers there may speak no TLS, or be no store: scheme, host and port are those of ", endpoint_option);
 }
 
 static GError *
-from_io (const GError *error, const char *what, const char *endpoint_option)
+from_io (const GError *error, const char *what, const char *endpoint_option, gboolean plain)
 {
   if (error->code == G_IO_ERROR_CONNECTION_REFUSED || error->code == G_IO_ERROR_HOST_UNREACHABLE ||
       error->code == G_IO_ERROR_NETWORK_UNREACHABLE || error->code == G_IO_ERROR_HOST_NOT_FOUND)
@@ -30,20 +31,19 @@ from_io (const GError *error, const char *what, const char *endpoint_option)
     return teesql_error_new (TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG, "store-forbidden-port", 0,
                              "%s: %s\nhint: the storage host may connect to 443, 80 and the port of %s only", what, error->message,
                              endpoint_option);
-  if (error->code == G_IO_ERROR_PARTIAL_INPUT)
-    return unavailable ("store-truncated", what, error, "", "");
-  return unavailable ("store-connection", what, error, "", "");
+  return unavailable (error->code == G_IO_ERROR_PARTIAL_INPUT ? "store-truncated" : "store-connection", what, error,
+                      plain ? "\nhint: if it always hangs up, it may want https:// in " : "", plain ? endpoint_option : "");
 }
 
 GError *
-cloud_error_from_transport (const GError *error, const char *what, const char *endpoint_option)
+cloud_error_from_transport (const GError *error, const char *what, const char *endpoint_option, gboolean plain)
 {
   if (error->domain == G_RESOLVER_ERROR)
     return unavailable ("store-unknown-host", what, error, "\nhint: the name comes from ", endpoint_option);
   if (error->domain == G_TLS_ERROR)
     return from_tls (error, what, endpoint_option);
   if (error->domain == G_IO_ERROR)
-    return from_io (error, what, endpoint_option);
+    return from_io (error, what, endpoint_option, plain);
   if (error->domain == SOUP_SESSION_ERROR)
     return unavailable ("store-http", what, error, "\nhint: that is no answer of HTTP; see ", endpoint_option);
   return unavailable ("store-connection", what, error, "", "");

@@ -12,11 +12,12 @@ G_BEGIN_DECLS
  * cloud_error_from_transport:
  * @what: for the message: `get wal/1`
  * @endpoint_option: name of the option that says where we went, for the hint
+ * @plain: we went there without TLS, and have not heard a byte
  *
  * translates what GIO, TLS and libsoup report; cancellation and time are the caller's to look at first. Reasons: `store-unknown-host`,
  * `store-certificate`, `store-tls`, `store-unreachable`, `store-forbidden-port`, `store-truncated`, `store-http`, `store-connection`.
  */
-GError *cloud_error_from_transport (const GError *error, const char *what, const char *endpoint_option) TEESQL_MUST_USE;
+GError *cloud_error_from_transport (const GError *error, const char *what, const char *endpoint_option, gboolean plain) TEESQL_MUST_USE;
 /**
  * cloud_retry_after_ms:
  * @now_unix: the clock, for a date without a Date header beside it

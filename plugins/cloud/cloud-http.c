@@ -84,6 +84,12 @@ cloud_session_new (GTlsDatabase *ca, guint max_connections)
   return session;
 }
 
+static gboolean
+is_plain (const Call *self)
+{
+  return g_strcmp0 (g_uri_get_scheme (soup_message_get_uri (self->message)), "http") == 0;
+}
+
 static void
 return_failure (GTask *task, const GError *cause)
 {
@@ -97,7 +103,7 @@ return_failure (GTask *task, const GError *cause)
                                 "%s: the server speaks no TLS that is younger than 1.1", self->what);
     }
   if (error == NULL)
-    error = cloud_error_from_transport (cause, self->what, self->endpoint_option);
+    error = cloud_error_from_transport (cause, self->what, self->endpoint_option, !self->reading && is_plain (self));
   g_task_return_error (task, error);
 }
 

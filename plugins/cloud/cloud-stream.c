@@ -69,7 +69,7 @@ read_failure (CloudStream *self, const GError *cause)
 {
   if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return g_error_copy (cause);
-  return cloud_error_from_transport (cause, self->what, self->endpoint_option);
+  return cloud_error_from_transport (cause, self->what, self->endpoint_option, FALSE);
 }
 
 static gssize

@@ -72,10 +72,12 @@ typedef struct
   GQuark (*domain) (void);
   int code;
   const char *reason;
+  const char *hint;
 } Mishap;
 
 static const Mishap mishaps[] = {
-  { "/http/closed without an answer", NULL, FALSE, teesql_storage_error_quark, TEESQL_ERROR_UNAVAILABLE, "store-truncated" },
+  { "/http/closed without an answer", NULL, FALSE, teesql_storage_error_quark, TEESQL_ERROR_UNAVAILABLE, "store-truncated",
+    "hint: if it always hangs up, it may want https:// in endpoint" },
   { "/http/body cut short", "HTTP/1.1 200 X\r\nContent-Length: 9\r\nConnection: close\r\n\r\nabc", FALSE, teesql_storage_error_quark,
     TEESQL_ERROR_UNAVAILABLE, "store-truncated" },
   { "/http/no HTTP at all", "SSH-2.0-x\r\n\r\nConnection: close", FALSE, teesql_storage_error_quark, TEESQL_ERROR_UNAVAILABLE,
@@ -95,6 +97,7 @@ test_mishap (gconstpointer data)
   g_test_message ("%s", error->message);
   g_assert_error (error, self->domain (), self->code);
   g_assert_cmpstr (teesql_error_get_reason (error), ==, self->reason);
+  g_assert_true (self->hint == NULL || strstr (error->message, self->hint) != NULL);
 }
 
 static void

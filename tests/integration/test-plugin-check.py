@@ -80,7 +80,12 @@ def chosen(directory):
 def refused(directory):
     path, config = repository(directory, "refused")
     check(code=2)
-    check("--storage", "nosuch", code=2)
+    said = check("--storage", "nosuch", code=2).stderr
+    contains(said, "no storage nosuch")
+    contains(said, "teesql plugin list")
+    said = check("--storage", "nosuch", code=2, config=config).stderr
+    contains(said, "refused.conf")
+    contains(said, "hint: the storages there are: disk")
     check("--storage", "example", "--only", "nosuch", code=2, plugins=EXAMPLES)
     os.rmdir(path)
     result = check("--storage", "disk", "--json", code=2, config=config)
