@@ -15,6 +15,17 @@ make_kms_key (guint8 mark)
   return key;
 }
 
+/* where the tests' long programs write, too: a head is made safe each time, and this disk is not what is looked at */
+static char *
+make_folder (void)
+{
+  const char *parent = g_getenv ("TEESQL_TEST_FOLDER");
+  char *path = g_build_filename (parent != NULL ? parent : g_get_tmp_dir (), "teesql-threat-XXXXXX", NULL);
+
+  g_assert_nonnull (g_mkdtemp (path));
+  return path;
+}
+
 void
 node_begin (Node *self, TeesqlStore *store, const char *name, guint8 cluster, guint8 kms)
 {
@@ -23,7 +34,7 @@ node_begin (Node *self, TeesqlStore *store, const char *name, guint8 cluster, gu
   g_autoptr (GError) error = NULL;
 
   *self = (Node){ .name = name, .system_identifier = WORLD_SYSTEM };
-  self->folder = g_dir_make_tmp ("teesql-threat-XXXXXX", NULL);
+  self->folder = make_folder ();
   self->head_path = g_build_filename (self->folder, "head", NULL);
   self->head_key = teesql_head_derive_key (key, name, &error);
   g_assert_no_error (error);
