@@ -73,8 +73,7 @@ static const Meaning statuses[] = {
   { NULL, 303, TEESQL_ERROR_CONFIG, "s3-redirect", "the store sends us elsewhere, which is not followed; see endpoint" },
   { NULL, 307, TEESQL_ERROR_CONFIG, "s3-region", HINT_REGION },
   { NULL, 308, TEESQL_ERROR_CONFIG, "s3-redirect", "the store sends us elsewhere, which is not followed; see endpoint" },
-  { NULL, 400, TEESQL_ERROR_FAILED, "s3-request",
-    "endpoint may be no S3 store's, or one that wants https; without a body (stat) it may be region, or the clock of this machine" },
+  { NULL, 400, TEESQL_ERROR_FAILED, "s3-request", "" },
   { NULL, 401, TEESQL_ERROR_PERMISSION, "s3-access-denied", "the store refuses access-key-id or its secret-access-key" },
   { NULL, 403, TEESQL_ERROR_PERMISSION, "s3-access-denied",
     "access-key-id and secret-access-key are wrong, or may not do this to bucket, or the clock of this machine is wrong" },
@@ -95,6 +94,9 @@ static const Meaning expired = { NULL, 0, TEESQL_ERROR_UNAVAILABLE, "s3-token", 
 static const Meaning exists = { NULL, 0, TEESQL_ERROR_EXISTS, "object-exists", "" };
 static const Meaning server = { NULL, 0, TEESQL_ERROR_UNAVAILABLE, "s3-unavailable", "" };
 static const Meaning strange = { NULL, 0, TEESQL_ERROR_MALFORMED, "s3-status", "is there an S3 store at endpoint?" };
+/* without a word of S3: of something else that speaks HTTP, or to HEAD */
+static const Meaning bare = { NULL, 400, TEESQL_ERROR_FAILED, "s3-request",
+                              "endpoint may be no S3 store's, or one that wants https; or it is region, or the clock of this machine" };
 static const Meaning kms = { NULL, 0, TEESQL_ERROR_PERMISSION, "s3-kms",
                              "whom access-key-id stands for may not use the key of server-side-encryption" };
 
@@ -133,6 +135,8 @@ judge (const S3Refusal *self)
     return &expired; /* the next attempt has others */
   if (self->conditional && self->status == 409 && strcmp (self->problem->code, "OperationAborted") != 0)
     return &exists;
+  if (self->status == 400 && self->problem->code[0] == '\0')
+    return &bare;
   return meaning != NULL ? meaning : meaning_of_status (self->status);
 }
 
