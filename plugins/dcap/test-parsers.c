@@ -179,7 +179,9 @@ test_json (void)
     {
       g_autoptr (GError) error = NULL;
       g_autoptr (DcapJson) json = dcap_json_parse ("test", (const guint8 *) cases[i].text, strlen (cases[i].text), &error);
-      g_test_message ("%s", cases[i].text);
+      g_autofree char *shown = g_strescape (cases[i].text, NULL);
+
+      g_test_message ("%s", shown);
       g_assert_cmpint (json != NULL, ==, cases[i].good);
       g_assert_cmpint (error == NULL, ==, cases[i].good);
     }
