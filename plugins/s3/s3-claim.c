@@ -153,19 +153,10 @@ static void
 wait_a_little (GTask *task)
 {
   Claim *self = g_task_get_task_data (task);
-  GCancellable *cancellable = g_task_get_cancellable (task);
 
-  self->timer = g_timeout_source_new (self->wait_ms / 2 + g_random_int_range (0, (gint32) self->wait_ms));
+  self->timer = g_timeout_source_new (self->wait_ms / 2 + (guint) g_random_int_range (0, (gint32) self->wait_ms));
   self->wait_ms = MIN (self->wait_ms * 2, LONGEST_WAIT);
-  g_source_set_callback (self->timer, waited_cb, task, NULL);
-  if (cancellable != NULL)
-    {
-      g_autoptr (GSource) cancelled = g_cancellable_source_new (cancellable);
-
-      g_source_set_dummy_callback (cancelled);
-      g_source_add_child_source (self->timer, cancelled);
-    }
-  g_source_attach (self->timer, g_main_context_get_thread_default ());
+  s3_storage_attach_timer (self->timer, waited_cb, task);
 }
 
 static GError *

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define COMMIT_FACTOR 5 /* stores copy thousands of parts together before they answer */
+/* How long the end of an upload may go on at the store when nobody listens any more: Ceph takes 60 ms for 24 parts. */
+#define OPEN_US(n_parts) ((gint64) 3 * G_USEC_PER_SEC + 5000 * (gint64) (n_parts))
 
 typedef struct
 {
@@ -19,7 +21,9 @@ typedef struct
   char *mark;
   GBytes *manifest; /* NULL: a tag is none of ours */
   guint64 size;
+  guint n_parts;
   gboolean conditional;
+  gboolean was_open; /* an earlier end may still be under way */
   gint64 claimed_us; /* -1: no claim is held */
   GError *failure;   /* what the end said, while it is looked into */
   TeesqlObjectInfo *info;
@@ -257,6 +261,19 @@ look_into (GTask *task, GError *failure)
     conclude (task, NULL, g_steal_pointer (&self->failure));
 }
 
+/* Nobody gives the upload up as long as its end may be under way. An answer to this end says nothing of an earlier one. */
+static void
+set_open (GTask *task, gboolean open)
+{
+  const Commit *self = g_task_get_task_data (task);
+  S3Storage *storage = g_task_get_source_object (task);
+
+  if (open)
+    s3_storage_set_open_until (storage, self->id, g_get_monotonic_time () + OPEN_US (self->n_parts));
+  else if (!self->was_open)
+    s3_storage_set_open_until (storage, self->id, 0);
+}
+
 static void
 ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -270,15 +287,18 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (answer == NULL)
     {
+      set_open (task, TRUE);
       conclude (task, NULL, error); /* the next attempt looks into it */
       return;
     }
   if (answer->status != SOUP_STATUS_OK)
     {
+      set_open (task, answer->status == SOUP_STATUS_BAD_GATEWAY || answer->status == SOUP_STATUS_GATEWAY_TIMEOUT);
       look_into (task, s3_client_refusal (result, answer, self->conditional));
       return;
     }
   etag = s3_answer_read_complete (answer->body, &problem, &error);
+  set_open (task, etag == NULL && error != NULL);
   if (etag == NULL)
     look_into (task, late_refusal (self, &problem, error));
   else
@@ -288,13 +308,14 @@ ended_cb (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 end (GTask *task)
 {
-  const Commit *self = g_task_get_task_data (task);
+  Commit *self = g_task_get_task_data (task);
   S3Request *request = commit_request (task, SOUP_METHOD_POST, "commit", TRUE);
 
   if (self->conditional)
     s3_request_header (request, "if-none-match", "*");
   s3_request_body (request, self->manifest, NULL);
   request->timeout_factor = COMMIT_FACTOR;
+  self->was_open = s3_storage_get_open_until (g_task_get_source_object (task), self->id) > g_get_monotonic_time ();
   send (task, request, ended_cb);
 }
 
@@ -375,6 +396,7 @@ commit_new (const char *name, const char *upload_id, const char *const *tags, Te
   self->id = g_strdup (upload_id);
   self->mark = s3_upload_id_is_ours (upload_id) ? s3_upload_id_dup_mark (upload_id) : NULL;
   self->manifest = s3_commit_manifest (tags, &self->size);
+  self->n_parts = g_strv_length ((char **) tags);
   self->conditional = (flags & TEESQL_STORAGE_PUT_IF_ABSENT) != 0;
   self->claimed_us = -1;
   return self;

@@ -10,6 +10,7 @@ struct _S3Storage
   S3Options options;
   S3Client *client;
   S3Condition condition;
+  GHashTable *open_ends; /* by id of the upload: gint64, monotonic */
 };
 
 static void s3_storage_iface_init (TeesqlStorageInterface *iface);
@@ -35,6 +36,50 @@ void
 s3_storage_set_condition (S3Storage *self, S3Condition condition)
 {
   self->condition = condition;
+}
+
+gint64
+s3_storage_get_open_until (S3Storage *self, const char *upload_id)
+{
+  const gint64 *until_us = g_hash_table_lookup (self->open_ends, upload_id);
+
+  return until_us != NULL ? *until_us : 0;
+}
+
+static gboolean
+is_past (gpointer key, gpointer value, gpointer user_data)
+{
+  return *(const gint64 *) value < g_get_monotonic_time ();
+}
+
+void
+s3_storage_set_open_until (S3Storage *self, const char *upload_id, gint64 until_us)
+{
+  gint64 *value = NULL;
+
+  g_hash_table_foreach_remove (self->open_ends, is_past, NULL);
+  g_hash_table_remove (self->open_ends, upload_id);
+  if (until_us == 0)
+    return;
+  value = g_new (gint64, 1);
+  *value = until_us;
+  g_hash_table_insert (self->open_ends, g_strdup (upload_id), value);
+}
+
+void
+s3_storage_attach_timer (GSource *timer, GSourceFunc func, GTask *task)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+
+  g_source_set_callback (timer, func, task, NULL);
+  if (cancellable != NULL)
+    {
+      g_autoptr (GSource) cancelled = g_cancellable_source_new (cancellable);
+
+      g_source_set_dummy_callback (cancelled);
+      g_source_add_child_source (timer, cancelled);
+    }
+  g_source_attach (timer, g_main_context_get_thread_default ());
 }
 
 GTask *
@@ -426,6 +471,7 @@ s3_storage_finalize (GObject *object)
 
   g_clear_pointer (&self->client, s3_client_free);
   s3_options_clear (&self->options);
+  g_hash_table_unref (self->open_ends);
   G_OBJECT_CLASS (s3_storage_parent_class)->finalize (object);
 }
 
@@ -442,4 +488,5 @@ s3_storage_class_init (S3StorageClass *klass)
 static void
 s3_storage_init (S3Storage *self)
 {
+  self->open_ends = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
 }

@@ -20,6 +20,11 @@ typedef enum
 S3Client *s3_storage_get_client (S3Storage *self);
 S3Condition s3_storage_get_condition (S3Storage *self);
 void s3_storage_set_condition (S3Storage *self, S3Condition condition);
+/* Until when (monotonic) the end of an upload, whose answer did not come, may still be under way at the store; 0: it is not. */
+gint64 s3_storage_get_open_until (S3Storage *self, const char *upload_id);
+void s3_storage_set_open_until (S3Storage *self, const char *upload_id, gint64 until_us);
+/* @func gets @task, when @timer fires or the task is cancelled. */
+void s3_storage_attach_timer (GSource *timer, GSourceFunc func, GTask *task);
 GTask *s3_storage_task (gpointer storage, gpointer tag, GCancellable *cancellable, GAsyncReadyCallback callback, gpointer user_data);
 
 /* every slot's finish */

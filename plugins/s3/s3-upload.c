@@ -1,8 +1,7 @@
-/* Multipart uploads, all but their end. A part's tag is `SIZE ETAG [CHECKSUM]`: what the end must repeat, and how much it was. */
+/* Multipart uploads: their begin and their parts. A part's tag is `SIZE ETAG [CHECKSUM]`: what the end must repeat, and how much it was. */
 #include "s3-storage.h"
 
 #include "s3-answers.h"
-#include "s3-claim.h"
 #include "s3-digest.h"
 #include "s3-upload-id.h"
 
@@ -169,78 +168,4 @@ s3_upload_part_async (TeesqlStorage *storage, const char *name, const char *uplo
   upload->bytes = g_bytes_ref (bytes);
   s3_digest_async (bytes, s3_client_get_options (s3_storage_get_client (S3_STORAGE (storage)))->checksum, cancellable, part_hashed_cb,
                    task);
-}
-
-/* ---- abort ---- */
-
-static void
-aborted_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  S3Storage *self = g_task_get_source_object (task);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (CloudAnswer) answer = s3_client_send_finish (s3_storage_get_client (self), result, &error);
-
-  if (answer != NULL && answer->status != SOUP_STATUS_OK && answer->status != SOUP_STATUS_NO_CONTENT)
-    error = s3_client_refusal (result, answer, FALSE);
-  if (error != NULL && !g_error_matches (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_NOT_FOUND))
-    g_task_return_error (task, g_steal_pointer (&error));
-  else
-    g_task_return_boolean (task, TRUE);
-}
-
-void
-s3_upload_abort_at_store_async (TeesqlStorage *storage, const char *name, const char *upload_id, GCancellable *cancellable,
-                                GAsyncReadyCallback callback, gpointer user_data)
-{
-  S3Client *client = s3_storage_get_client (S3_STORAGE (storage));
-  GTask *task = s3_storage_task (storage, s3_upload_abort_at_store_async, cancellable, callback, user_data);
-  S3Request *request = s3_request_new (client, SOUP_METHOD_DELETE, "abort", name);
-
-  s3_request_query (request, "uploadId", upload_id);
-  s3_client_send_async (client, request, cancellable, aborted_cb, task);
-}
-
-static void
-unclaimed_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-
-  s3_claim_drop_finish (S3_STORAGE (source), result);
-  g_task_return_boolean (task, TRUE);
-}
-
-/* The claim goes behind the upload: as long as there is something to end, it may be needed. */
-static void
-gone_cb (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  g_autoptr (GTask) task = user_data;
-  const Upload *upload = g_task_get_task_data (task);
-  S3Storage *storage = S3_STORAGE (source);
-  gboolean claims = s3_upload_id_is_conditional (upload->upload_id) && s3_storage_get_condition (storage) != S3_CONDITION_HONOURED;
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  GError *error = NULL;
-
-  if (!s3_storage_finish_boolean (TEESQL_STORAGE (source), result, &error))
-    g_task_return_error (task, error);
-  else if (claims)
-    s3_claim_drop_async (storage, upload->name, upload->upload_id, -1, cancellable, unclaimed_cb, g_steal_pointer (&task));
-  else
-    g_task_return_boolean (task, TRUE);
-}
-
-void
-s3_upload_abort_async (TeesqlStorage *storage, const char *name, const char *upload_id, GCancellable *cancellable,
-                       GAsyncReadyCallback callback, gpointer user_data)
-{
-  GTask *task = s3_storage_task (storage, s3_upload_abort_async, cancellable, callback, user_data);
-
-  upload_new (task, name, upload_id);
-  if (s3_upload_id_is_ours (upload_id))
-    {
-      s3_upload_abort_at_store_async (storage, name, s3_upload_id_get_store_id (upload_id), cancellable, gone_cb, task);
-      return;
-    }
-  g_task_return_boolean (task, TRUE); /* what never was is gone */
-  g_object_unref (task);
 }

@@ -14,6 +14,7 @@ typedef enum
 {
   END_SERVED,
   END_LOST,    /* it takes place, its answer does not come */
+  END_UNHEARD, /* neither */
   END_REFUSED, /* status 500, as Ceph has for an upload that is gone */
 } End;
 
@@ -104,7 +105,7 @@ static char *
 end (Fake *self, const TestRequest *request)
 {
   g_autofree char *condition = test_request_header (request, "If-None-Match");
-  gboolean served = self->ongoing && self->end != END_REFUSED;
+  gboolean served = self->ongoing && (self->end == END_SERVED || self->end == END_LOST);
 
   self->n_ends++;
   if (condition != NULL && self->honours && self->object != NULL)
@@ -114,7 +115,7 @@ end (Fake *self, const TestRequest *request)
       self->ongoing = FALSE;
       replace (&self->object, g_strdup (self->mark));
     }
-  if (served && self->end == END_LOST)
+  if (self->end == END_UNHEARD || (served && self->end == END_LOST))
     return NULL;
   return served ? test_answer (200, "", "<CompleteMultipartUploadResult><ETag>e-1</ETag></CompleteMultipartUploadResult>")
                 : test_answer (500, "", "<Error><Code>InternalError</Code><Message>already in progress</Message></Error>");
@@ -413,6 +414,29 @@ test_lost (void)
   check_lost (FALSE, PLAIN);
 }
 
+/* Ceph 16 says yes to an end and to an abort that comes meanwhile, and then the object loses its bytes. */
+static void
+check_under_way (gboolean takes_place)
+{
+  g_auto (Fake) fake = { .end = takes_place ? END_LOST : END_UNHEARD };
+  g_auto (Scene) scene = { NULL };
+  gint64 begun_us = 0;
+
+  scene_begin (&scene, &fake, PLAIN);
+  expect (&scene, PLAIN, TEESQL_ERROR_UNAVAILABLE);
+  begun_us = g_get_monotonic_time ();
+  give_up (&scene);
+  g_assert_cmpstr (fake.aborted, ==, takes_place ? NULL : "ours ");
+  g_assert_true (takes_place || g_get_monotonic_time () - begun_us >= 3 * G_USEC_PER_SEC);
+}
+
+static void
+test_under_way (void)
+{
+  check_under_way (TRUE);
+  check_under_way (FALSE);
+}
+
 static void
 test_gone (void)
 {
@@ -472,6 +496,7 @@ main (int argc, char **argv)
   g_test_add_func ("/claim/who was overtaken ends nothing", test_overtaken);
   g_test_add_func ("/claim/an abort takes it away", test_given_up);
   g_test_add_func ("/end/an answer that was lost is no refusal", test_lost);
+  g_test_add_func ("/end/nobody gives up what may be ending", test_under_way);
   g_test_add_func ("/end/status 500 for an upload that is gone", test_gone);
   g_test_add_func ("/end/ids and tags that are none of ours", test_made_up);
   return g_test_run ();

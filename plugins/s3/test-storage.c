@@ -176,6 +176,7 @@ typedef struct
   GQuark (*domain) (void);
   int code;
   const char *reason;
+  gboolean open; /* the end may be under way, so the upload is left to the bucket's rule */
 } Commit;
 
 static const Commit commits[] = {
@@ -185,8 +186,8 @@ static const Commit commits[] = {
   { "/put/refused behind status 200", "HTTP/1.1 200 OK\r\nContent-Length: 46\r\n\r\n<Error><Code>PreconditionFailed</Code></Error>",
     teesql_storage_error_quark, TEESQL_ERROR_EXISTS, "object-exists" },
   { "/put/neither yes nor no", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", teesql_storage_error_quark, TEESQL_ERROR_UNAVAILABLE,
-    "s3-commit" },
-  { "/put/closed before the answer", NULL, teesql_storage_error_quark, TEESQL_ERROR_UNAVAILABLE, "store-truncated" },
+    "s3-commit", TRUE },
+  { "/put/closed before the answer", NULL, teesql_storage_error_quark, TEESQL_ERROR_UNAVAILABLE, "store-truncated", TRUE },
   { "/put/condition not met", "HTTP/1.1 412 X\r\nContent-Length: 0\r\n\r\n", teesql_storage_error_quark, TEESQL_ERROR_EXISTS,
     "object-exists" },
   { "/put/conflict", "HTTP/1.1 409 X\r\nContent-Length: 0\r\n\r\n", teesql_storage_error_quark, TEESQL_ERROR_EXISTS, "object-exists" },
@@ -213,11 +214,11 @@ test_commit (gconstpointer data)
   g_assert_error (error, self->domain (), self->code);
   g_assert_cmpstr (teesql_error_get_reason (error), ==, self->reason);
   last = test_store_count (store) - 1;
-  for (guint i = last - 1; commit == NULL; i--) /* but for a look at what came of it, right before the abort */
+  for (guint i = self->open ? last : last - 1; commit == NULL; i--) /* but for looks at what came of it, right before the abort */
     commit = !is_look (test_store_request (store, i)) ? test_store_request (store, i) : NULL;
   g_assert_true (g_str_has_prefix (commit->line, "POST /bucket/repo/a/b?uploadId=id%2F1%2B2 "));
   check_header (commit, "If-None-Match", "*");
-  g_assert_true (g_str_has_prefix (test_store_request (store, last)->line, "DELETE ")); /* tidied up */
+  g_assert_true (g_str_has_prefix (test_store_request (store, last)->line, "DELETE ") == !self->open); /* tidied up */
   g_clear_object (&storage);
 }
 

@@ -14,7 +14,7 @@ import threading
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, ".."))
 from harness import ceph, schema, tap  # noqa: E402
-from harness.processes import BUILD, PLUGINS, TEESQL, folder, run  # noqa: E402
+from harness.processes import BUILD, PLUGINS, TEESQL, folder, run, wait_for  # noqa: E402
 
 DRIVER = os.path.join(BUILD, "tests/integration/s3-driver")
 BUCKET, PREFIX = "teesql-test", "orders/one"
@@ -312,6 +312,60 @@ def changed(store):
         store.driver("put", "changed", store.file("content"), "any", "known", endpoint=spoiler.url, checksum=kind, fails="s3-checksum")
     store.driver("stat", "changed", fails="no-such-object")
     spoiler.listener.close()
+
+
+class Cutter:
+    """Between the plugin and the store: hangs up on the plugin as soon as the end of an upload has gone by."""
+
+    END = b"</CompleteMultipartUpload>"
+
+    def __init__(self, port):
+        self.port, self.heads = port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.port))
+            threading.Thread(target=self._up, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._down, args=(server, client), daemon=True).start()
+
+    def _up(self, client, server):
+        try:
+            while data := client.recv(1 << 16):
+                self.heads.append(data[:7])
+                server.sendall(data)
+                if data.endswith(self.END):
+                    client.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    @staticmethod
+    def _down(server, client):
+        try:
+            while data := server.recv(1 << 16):
+                client.sendall(data)
+        except OSError:
+            pass
+
+
+@tap.case("an upload is not given up while its end may be under way")
+def under_way(store):
+    cutter = Cutter(store.ceph.port)
+    content = os.urandom(40 * MIB)
+    with open(store.file("content"), "wb") as f:
+        f.write(content)
+    store.driver("put", "under-way", store.file("content"), "any", "unknown", endpoint=cutter.url, fails="store-truncated")
+    assert b"DELETE " not in cutter.heads, "Ceph 16 would say yes to both, and throw the parts away some seconds later"
+    wait_for(lambda: "under-way" in store.listed(), "the end to have taken place")
+    assert store.get("under-way") == content
+    store.driver("remove", "under-way")
+    cutter.listener.close()
 
 
 def check_listing(store, found):
