@@ -21,6 +21,8 @@ static const Meaning meanings[] = {
   { EROFS, TEESQL_ERROR_PERMISSION, "read-only", "the file system of `path` is mounted read-only" },
   { ELOOP, TEESQL_ERROR_REFUSED, "not-a-folder", "a symbolic link lies below `path`; nothing there is followed" },
   { ENOTDIR, TEESQL_ERROR_REFUSED, "not-a-folder", "something below `path` stands where a folder is expected" },
+  { ENXIO, TEESQL_ERROR_REFUSED, "not-a-file", "something else stands below `path` where a file of this storage is expected" },
+  { EISDIR, TEESQL_ERROR_REFUSED, "not-a-file", "something else stands below `path` where a file of this storage is expected" },
   { EXDEV, TEESQL_ERROR_CONFIG, "crosses-file-systems",
     "all of `path` must lie on one file system, and the kernel let files move inside it" },
   { ENOSYS, TEESQL_ERROR_UNSUPPORTED, "file-system", "the file system of `path` lacks what atomic objects need: hard links or renames" },

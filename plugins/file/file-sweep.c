@@ -35,15 +35,15 @@ file_sweep_upload (int work_fd, const char *id)
   struct dirent *entry = NULL;
 
   while (folder != NULL && (entry = readdir (folder)) != NULL)
-    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0)
-      unlinkat (dirfd (folder), entry->d_name, 0);
+    if (strcmp (entry->d_name, ".") != 0 && strcmp (entry->d_name, "..") != 0 && unlinkat (dirfd (folder), entry->d_name, 0) != 0)
+      unlinkat (dirfd (folder), entry->d_name, AT_REMOVEDIR); /* no folder is ours: one with something in it stays */
   return unlinkat (work_fd, id, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
 static void
 sweep_temp (int work_fd, const char *name)
 {
-  g_auto (FileFd) fd = openat (work_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  g_auto (FileFd) fd = openat (work_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* it may be a pipe by now */
 
   if (fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) == 0)
     unlinkat (work_fd, name, 0);

@@ -88,6 +88,33 @@ file_upload_begin (FileRoot *root, const char *name, GError **error)
   return NULL;
 }
 
+/* Whoever else may write here could have put a pipe in a file's place, on which a thread would hang. -1 with errno */
+static int
+open_file (const Upload *self, const char *file, int flags)
+{
+  g_auto (FileFd) fd = openat (self->folder, file, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+  struct stat info;
+
+  if (fd < 0 || fstat (fd, &info) != 0)
+    return -1;
+  if (S_ISREG (info.st_mode))
+    return g_steal_fd (&fd);
+  errno = ENXIO;
+  return -1;
+}
+
+/* What has a second name is an object: ours, when the end of the upload was cut, or one that somebody put here. %FALSE with errno */
+static gboolean
+is_no_object (int fd)
+{
+  struct stat info;
+
+  if (fstat (fd, &info) != 0)
+    return FALSE;
+  errno = ENXIO;
+  return info.st_nlink == 1;
+}
+
 /* ---- parts ---- */
 
 static char *
@@ -131,9 +158,9 @@ settle_part_size (const Upload *self, guint number, guint64 size)
 static gboolean
 write_part (const Upload *self, const char *file, int flags, GBytes *bytes, guint64 offset)
 {
-  g_auto (FileFd) fd = openat (self->folder, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+  g_auto (FileFd) fd = open_file (self, file, O_WRONLY | flags);
 
-  if (fd < 0 || !file_write_at (fd, bytes, offset) || fdatasync (fd) != 0)
+  if (fd < 0 || !is_no_object (fd) || (flags != 0 && ftruncate (fd, 0) != 0) || !file_write_at (fd, bytes, offset) || fdatasync (fd) != 0)
     return FALSE;
   /* nobody reads it again before it is an object */
   posix_fadvise (fd, (off_t) offset, (off_t) g_bytes_get_size (bytes), POSIX_FADV_DONTNEED);
@@ -156,7 +183,7 @@ file_upload_part (FileRoot *root, const char *name, const char *id, guint number
   part_size = settle_part_size (&upload, number, size);
   in_place = part_size != 0 && size <= part_size;
   file = in_place ? data_name (part_size) : g_strdup_printf ("part.%u", number);
-  well = write_part (&upload, file, in_place ? 0 : O_CREAT | O_TRUNC, bytes, in_place ? (number - 1) * part_size : 0);
+  well = write_part (&upload, file, in_place ? 0 : O_CREAT, bytes, in_place ? (number - 1) * part_size : 0);
   if (well)
     return g_strdup_printf ("%c%" G_GUINT64_FORMAT, in_place ? 'd' : 'p', size);
   if (errno == ENOENT)
@@ -210,7 +237,7 @@ static gboolean
 move_part (const Upload *self, int data, guint number, guint64 size, guint64 offset, GError **error)
 {
   g_autofree char *file = g_strdup_printf ("part.%u", number);
-  g_auto (FileFd) fd = openat (self->folder, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  g_auto (FileFd) fd = open_file (self, file, O_RDONLY);
 
   if (fd < 0 || !copy_file (fd, data, size, offset))
     return file_fail (error, FILE_DOING_WRITE, errno == ENOENT ? EIO : errno, "part %u of %s", number, self->name);
@@ -274,7 +301,7 @@ file_upload_commit (FileRoot *root, const char *name, const char *id, const char
     return FALSE;
   part_size = find_part_size (&upload);
   file = data_name (part_size);
-  data = openat (upload.folder, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  data = open_file (&upload, file, O_RDWR);
   if (data < 0)
     return errno == ENOENT ? fail_unknown (id, error) : file_fail (error, FILE_DOING_READ, errno, "upload of %s", name);
   if (!assemble (&upload, data, part_size, tags, g_task_get_cancellable (task), out_size, error) ||

@@ -426,6 +426,75 @@ test_configuration (void)
   g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_CONFIG);
 }
 
+static char *
+work_entry (World *world, const char *id, const char *file)
+{
+  g_autofree char *relative = g_strdup_printf ("%s/%s/%s", FILE_WORK_FOLDER, id, file);
+
+  return world_path (world, relative);
+}
+
+static void
+place_pipe (const char *path)
+{
+  unlink (path);
+  g_assert_cmpint (mkfifo (path, 0666), ==, 0);
+}
+
+/* Whoever else may write to the folder puts a pipe, or one of our own objects, where a part is. */
+static void
+test_hostile_parts (void)
+{
+  World world = { NULL };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = world_bytes (1000, 1);
+  g_autoptr (GBytes) other = world_bytes (1000, 2);
+  g_autoptr (GBytes) back = NULL;
+  g_autofree char *id = NULL;
+  g_autofree char *object = NULL;
+  g_autofree char *data = NULL;
+  g_autofree char *early = NULL;
+  g_autofree char *folder = NULL;
+  g_autofree char *first = NULL;
+  const char *tags[] = { "p1000", NULL };
+
+  world_begin (&world, FALSE);
+  teesql_object_info_unref (world_put (&world, "kept", bytes, TEESQL_STORAGE_PUT_NONE, &error));
+  id = world_upload_begin (&world, "o", &error);
+  g_assert_no_error (error);
+  early = work_entry (&world, id, "part.2");
+  place_pipe (early);
+  g_assert_null (world_upload_part (&world, "o", id, 2, bytes, &error));
+  g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_REFUSED);
+  g_clear_error (&error);
+  first = world_upload_part (&world, "o", id, 1, bytes, &error);
+  g_assert_no_error (error);
+  data = work_entry (&world, id, "data.1000");
+  place_pipe (data);
+  g_assert_null (world_upload_part (&world, "o", id, 1, bytes, &error));
+  g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_REFUSED);
+  g_clear_error (&error);
+  g_assert_null (world_upload_commit (&world, "o", id, tags, TEESQL_STORAGE_PUT_NONE, &error));
+  g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_REFUSED);
+  g_clear_error (&error);
+
+  unlink (data);
+  object = world_path (&world, "kept@");
+  g_assert_cmpint (link (object, data), ==, 0);
+  g_assert_null (world_upload_part (&world, "o", id, 1, other, &error));
+  g_assert_error (error, TEESQL_STORAGE_ERROR, TEESQL_ERROR_REFUSED);
+  g_clear_error (&error);
+  back = world_get (&world, "kept", 0, 1000, &error);
+  g_assert_true (g_bytes_equal (back, bytes));
+
+  folder = work_entry (&world, id, "folder");
+  g_assert_cmpint (mkdir (folder, 0700), ==, 0);
+  g_assert_true (world_upload_abort (&world, "o", id, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (world_n_work (&world), ==, 0);
+  world_end (&world);
+}
+
 /* Opening does not write: a folder that may only be read serves a restore. */
 static void
 test_reading_only (void)
@@ -454,6 +523,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/file/uploads/outlive-the-process", GINT_TO_POINTER (FALSE), test_uploads);
   g_test_add_data_func ("/file/uploads/outlive-the-process-without-unnamed-files", GINT_TO_POINTER (TRUE), test_uploads);
   g_test_add_func ("/file/uploads/ids-lead-nowhere-else", test_hostile_ids);
+  g_test_add_func ("/file/uploads/what-stands-where-a-part-is-does-no-harm", test_hostile_parts);
   g_test_add_func ("/file/objects/one-that-shrinks-is-an-error-not-an-end", test_shrinks);
   g_test_add_func ("/file/objects/links-are-not-followed", test_links);
   g_test_add_func ("/file/objects/empty-folders-go-and-do-no-harm", test_empty_folders);

@@ -206,6 +206,15 @@ world_upload_commit (World *self, const char *name, const char *id, const char *
   return teesql_storage_upload_commit_finish (self->storage, wait_for (&result), error);
 }
 
+gboolean
+world_upload_abort (World *self, const char *name, const char *id, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  teesql_storage_upload_abort_async (self->storage, name, id, NULL, result_cb, &result);
+  return teesql_storage_upload_abort_finish (self->storage, wait_for (&result), error);
+}
+
 GBytes *
 world_bytes (gsize size, guint8 seed)
 {

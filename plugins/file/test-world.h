@@ -29,6 +29,7 @@ char *world_upload_begin (World *self, const char *name, GError **error);
 char *world_upload_part (World *self, const char *name, const char *id, guint number, GBytes *bytes, GError **error);
 TeesqlObjectInfo *world_upload_commit (World *self, const char *name, const char *id, const char *const *tags, TeesqlStoragePutFlags flags,
                                        GError **error);
+gboolean world_upload_abort (World *self, const char *name, const char *id, GError **error);
 
 GBytes *world_bytes (gsize size, guint8 seed);
 
