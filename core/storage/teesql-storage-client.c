@@ -589,6 +589,8 @@ teesql_storage_client_dispose (GObject *object)
   drop_source (&self->tick);
   drop_source (&self->serving);
   drop_source (&self->last_wait);
+  if (self->lender != NULL)
+    teesql_storage_lender_unwatch (self->lender); /* readers may hold it for longer */
   g_clear_pointer (&self->channel, teesql_storage_channel_free);
   g_clear_pointer (&self->child, teesql_storage_child_release);
   if (self->broken == NULL)

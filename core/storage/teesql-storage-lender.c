@@ -115,12 +115,22 @@ teesql_storage_lease_new (TeesqlStorageLender *lender, guint32 slot, gsize size)
 
 /* lock held */
 static void
+drop_telling (TeesqlStorageLender *self)
+{
+  if (self->telling == NULL)
+    return;
+  g_source_destroy (self->telling);
+  g_clear_pointer (&self->telling, g_source_unref);
+}
+
+/* lock held */
+static void
 tell (TeesqlStorageLender *self)
 {
   if (!self->awaited || self->context == NULL)
     return;
   self->awaited = FALSE;
-  g_clear_pointer (&self->telling, g_source_unref);
+  drop_telling (self); /* one that is still to come tells no more than this, and would be forgotten at the end */
   self->telling = g_idle_source_new ();
   g_source_set_priority (self->telling, G_PRIORITY_DEFAULT);
   g_source_set_callback (self->telling, self->func, self->user_data, NULL);
@@ -154,9 +164,7 @@ void
 teesql_storage_lender_unwatch (TeesqlStorageLender *self)
 {
   g_mutex_lock (&self->lock);
-  if (self->telling != NULL)
-    g_source_destroy (self->telling);
-  g_clear_pointer (&self->telling, g_source_unref);
+  drop_telling (self);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_mutex_unlock (&self->lock);
 }

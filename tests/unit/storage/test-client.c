@@ -424,6 +424,22 @@ test_stopped_host_is_let_go (Hosted *self, gconstpointer data)
   /* the tear-down waits for it: it cannot leave by itself and is killed after a second */
 }
 
+/* A reader gives back a slot when the client it came from is gone, and with it whoever waited for slots. */
+static void
+test_lease_outlives_client (Hosted *self, gconstpointer data)
+{
+  g_autoptr (TeesqlStorageLender) lender = teesql_storage_lender_ref (teesql_storage_client_get_lender (self->client));
+  TeesqlStorageLease *lease = teesql_storage_lease_new (lender, 3, 1);
+  gpointer gone = self->client;
+
+  g_assert_false (teesql_storage_lender_await (lender));
+  g_object_add_weak_pointer (G_OBJECT (self->client), (gpointer *) &self->client);
+  g_object_unref (self->client);
+  g_assert_null (self->client);
+  teesql_storage_lease_free (lease);
+  g_assert_null (g_main_context_find_source_by_user_data (NULL, gone));
+}
+
 /* ---- what keeps one from starting ---- */
 
 static void
@@ -569,6 +585,7 @@ main (int argc, char **argv)
   ADD ("fails-a-put-when-the-host-dies", test_killed_mid_put);
   ADD ("fails-a-get-when-the-host-dies", test_killed_mid_get);
   ADD ("reaps-a-host-that-cannot-leave", test_stopped_host_is_let_go);
+  ADD ("hears-of-no-slot-once-it-is-gone", test_lease_outlives_client);
   ADD_COLD ("names-the-place-of-an-unknown-option", test_unknown_option);
   ADD_COLD ("hands-options-to-the-plugin", test_options_arrive);
   ADD_COLD ("refuses-a-file-that-is-no-module", test_not_a_module);

@@ -378,6 +378,31 @@ test_leases (void)
   g_assert_cmpuint (n_told, ==, 1);
 }
 
+/* Two that came back before anybody was told: whoever stops listening hears of neither. */
+static void
+test_lease_untold (void)
+{
+  g_auto (TeesqlStorageArena) arena = { .fd = -1 };
+  g_autoptr (TeesqlStorageLender) lender = NULL;
+  guint n_told = 0;
+
+  g_assert_true (teesql_storage_arena_make (&arena, NULL));
+  lender = teesql_storage_lender_new (&arena);
+  teesql_storage_lender_watch (lender, g_main_context_default (), count_cb, &n_told);
+  for (guint32 i = 0; i < 2; i++)
+    {
+      TeesqlStorageLease *lease = teesql_storage_lease_new (lender, i, 1);
+
+      g_assert_false (teesql_storage_lender_await (lender));
+      teesql_storage_lease_free (lease);
+      g_assert_cmpuint (teesql_storage_lender_collect (lender), ==, (guint64) 1 << i);
+    }
+  teesql_storage_lender_unwatch (lender);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_told, ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -397,5 +422,6 @@ main (int argc, char **argv)
   g_test_add_func ("/storage/slots/belong-to-one-call-at-a-time", test_slots);
   g_test_add_func ("/storage/protocol/lends-each-run-once", test_runs);
   g_test_add_func ("/storage/protocol/lends-a-filled-slot-and-hears-when-it-is-back", test_leases);
+  g_test_add_func ("/storage/protocol/tells-nobody-who-has-stopped-listening", test_lease_untold);
   return g_test_run ();
 }
