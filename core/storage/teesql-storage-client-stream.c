@@ -1,8 +1,8 @@
 #include "storage/teesql-storage-client-private.h"
 #include <string.h>
 
-/* Slots that readers hold at most: the rest is for those who work. */
-#define LEASES_MAX (TEESQL_STORAGE_N_SLOTS / 4)
+/* Slots that readers hold at most: beside these, and the three quarters that parts may have, some are left for all other calls. */
+#define LEASES_MAX (TEESQL_STORAGE_N_SLOTS / 4 - 4)
 
 /* What a get hands out. Bytes leave shared memory by one copy, into the buffer of whoever reads; only then does anybody look at them. */
 

@@ -1,4 +1,6 @@
 #include "host-fixture.h"
+#include "sdk/teesql-checked-stream.h"
+#include "storage/teesql-storage-client-private.h"
 
 /* The contract through the boundary: what a plugin does in another process must look like what it does in this one. */
 
@@ -440,6 +442,52 @@ test_lease_outlives_client (Hosted *self, gconstpointer data)
   g_assert_null (g_main_context_find_source_by_user_data (NULL, gone));
 }
 
+#define N_LARGE 4
+
+/* All that idle readers may hold, and all that parts may: what is left is for whoever else asks. */
+static void
+test_slots_are_left (Hosted *self, gconstpointer data)
+{
+  g_autoptr (GBytes) bytes = hosted_pattern (TEESQL_STORAGE_MAPPED_MAX);
+  g_autoptr (TeesqlObjectInfo) info = hosted_put (self, "object", bytes, -1, 0, NULL);
+  g_autoptr (GInputStream) stream = hosted_open (self, "object", 0, G_MAXUINT64, NULL);
+  GInputStream *inner = teesql_checked_stream_peek_inner (TEESQL_CHECKED_STREAM (stream));
+  g_autoptr (GPtrArray) leases = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_storage_lease_free);
+  g_autofree guint8 *buffer = g_malloc (MIB);
+  g_autofree char *id = begin_upload (self, "big");
+  GAsyncResult *results[N_LARGE] = { NULL };
+  gssize n = 0;
+
+  do
+    {
+      g_autoptr (GAsyncResult) result = NULL;
+      TeesqlStorageLease *lease = NULL;
+
+      teesql_storage_client_stream_take_async (TEESQL_STORAGE_CLIENT_STREAM (inner), buffer, MIB, NULL, hosted_result_cb, &result);
+      n = teesql_storage_client_stream_take_finish (TEESQL_STORAGE_CLIENT_STREAM (inner), hosted_wait (&result), &lease, NULL);
+      if (lease != NULL)
+        g_ptr_array_add (leases, lease);
+    }
+  while (n > 0);
+  g_assert_cmpint (n, ==, 0);
+  g_assert_cmpuint (leases->len, >, TEESQL_STORAGE_WINDOW);
+  g_assert_cmpint (kill (teesql_storage_client_get_pid (self->client), SIGSTOP), ==, 0); /* no part ends meanwhile */
+  for (guint i = 0; i < N_LARGE; i++)
+    teesql_storage_upload_part_async (self->storage, "big", id, i + 1, bytes, NULL, hosted_result_cb, &results[i]);
+  while (self->client->serving != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (self->client->n_for_parts, ==, TEESQL_STORAGE_N_SLOTS / 4 * 3);
+  g_assert_cmpuint (teesql_storage_client_count_free (self->client), >, 0);
+  g_assert_cmpint (kill (teesql_storage_client_get_pid (self->client), SIGCONT), ==, 0);
+  for (guint i = 0; i < N_LARGE; i++)
+    {
+      g_autofree char *tag = teesql_storage_upload_part_finish (self->storage, hosted_wait (&results[i]), NULL);
+
+      g_assert_nonnull (tag);
+      g_object_unref (results[i]);
+    }
+}
+
 /* ---- what keeps one from starting ---- */
 
 static void
@@ -586,6 +634,7 @@ main (int argc, char **argv)
   ADD ("fails-a-get-when-the-host-dies", test_killed_mid_get);
   ADD ("reaps-a-host-that-cannot-leave", test_stopped_host_is_let_go);
   ADD ("hears-of-no-slot-once-it-is-gone", test_lease_outlives_client);
+  ADD ("leaves-slots-beside-idle-readers-and-parts", test_slots_are_left);
   ADD_COLD ("names-the-place-of-an-unknown-option", test_unknown_option);
   ADD_COLD ("hands-options-to-the-plugin", test_options_arrive);
   ADD_COLD ("refuses-a-file-that-is-no-module", test_not_a_module);
