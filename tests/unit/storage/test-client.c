@@ -488,6 +488,49 @@ test_slots_are_left (Hosted *self, gconstpointer data)
     }
 }
 
+/* A plugin that fails a part and still holds its bytes must not find a later part's there. This one keeps what it was given even where
+ * its answer is that it was cancelled: which the host hears of together with the part itself. */
+static void
+test_failed_part_is_let_go (Hosted *self, gconstpointer data)
+{
+  g_autoptr (GBytes) whole = hosted_pattern (4 * MIB);
+  g_autoptr (GBytes) first = g_bytes_new_from_bytes (whole, 0, 2 * MIB);
+  g_autoptr (GBytes) second = g_bytes_new_from_bytes (whole, 2 * MIB, 2 * MIB);
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  g_autofree char *id = begin_upload (self, "big");
+  pid_t pid = teesql_storage_client_get_pid (self->client);
+  const char *const tags[] = { "1", "2", NULL };
+  GAsyncResult *results[3] = { NULL };
+  g_autofree char *tag = NULL;
+  g_autoptr (TeesqlObjectInfo) info = NULL;
+  g_autoptr (GBytes) back = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_cmpint (kill (pid, SIGSTOP), ==, 0);
+  teesql_storage_upload_part_async (self->storage, "big", id, 1, first, cancellable, hosted_result_cb, &results[0]);
+  while (self->client->serving != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_cancellable_cancel (cancellable);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpint (kill (pid, SIGCONT), ==, 0);
+  g_assert_null (teesql_storage_upload_part_finish (self->storage, hosted_wait (&results[0]), &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  while (g_hash_table_size (self->client->calls) > 0) /* the host's last word, with which its slots come back */
+    g_main_context_iteration (NULL, TRUE);
+  teesql_storage_upload_part_async (self->storage, "big", id, 2, second, NULL, hosted_result_cb, &results[1]);
+  tag = teesql_storage_upload_part_finish (self->storage, hosted_wait (&results[1]), &error);
+  g_assert_cmpstr (tag, ==, "2");
+  teesql_storage_upload_commit_async (self->storage, "big", id, tags, 0, NULL, hosted_result_cb, &results[2]);
+  info = teesql_storage_upload_commit_finish (self->storage, hosted_wait (&results[2]), &error);
+  g_assert_no_error (error); /* so the first part had reached the plugin */
+  back = hosted_get (self, "big", 0, G_MAXUINT64, &error);
+  g_assert_true (g_bytes_equal (back, whole));
+  for (guint i = 0; i < G_N_ELEMENTS (results); i++)
+    g_object_unref (results[i]);
+}
+
 /* ---- what keeps one from starting ---- */
 
 static void
@@ -635,6 +678,7 @@ main (int argc, char **argv)
   ADD ("reaps-a-host-that-cannot-leave", test_stopped_host_is_let_go);
   ADD ("hears-of-no-slot-once-it-is-gone", test_lease_outlives_client);
   ADD ("leaves-slots-beside-idle-readers-and-parts", test_slots_are_left);
+  ADD ("lets-go-of-a-part-that-failed-before-its-place-is-used-again", test_failed_part_is_let_go);
   ADD_COLD ("names-the-place-of-an-unknown-option", test_unknown_option);
   ADD_COLD ("hands-options-to-the-plugin", test_options_arrive);
   ADD_COLD ("refuses-a-file-that-is-no-module", test_not_a_module);
