@@ -1,6 +1,8 @@
 #include "host-fixture.h"
 #include "sdk/teesql-checked-stream.h"
 #include "storage/teesql-storage-client-private.h"
+#include <errno.h>
+#include <sys/wait.h>
 
 /* The contract through the boundary: what a plugin does in another process must look like what it does in this one. */
 
@@ -419,6 +421,78 @@ test_killed_mid_get (Hosted *self, gconstpointer data)
   expect_broken (self, "storage-host-died");
 }
 
+static guint
+count_descriptors (void)
+{
+  g_autoptr (GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  return n;
+}
+
+static gsize
+resident_pages (void)
+{
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  return (gsize) g_ascii_strtoull (strchr (text, ' ') + 1, NULL, 10);
+}
+
+static void
+kill_and_let_go (Hosted *self)
+{
+  pid_t pid = teesql_storage_client_get_pid (self->client);
+
+  g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
+  while (self->n_broken == 0)
+    g_main_context_iteration (NULL, TRUE);
+  self->n_broken = 0;
+  hosted_wait_gone (pid);
+  g_object_add_weak_pointer (G_OBJECT (self->client), (gpointer *) &self->client);
+  g_object_unref (self->client);
+  while (self->client != NULL)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+#define N_WARM     20
+#define PAGES_MORE 1024 /* what an allocator may come to hold; a host's memory that stayed mapped would be more */
+
+/* A hundred hosts, a thousand in the full run, each killed after a call: nothing of them stays. */
+static void
+test_many_killed (Hosted *self, gconstpointer data)
+{
+  const guint n_hosts = g_getenv ("TEESQL_FULL") != NULL ? 1000 : 100;
+  g_autoptr (GBytes) bytes = hosted_pattern (1000);
+  guint n_descriptors = 0;
+  gsize n_pages = 0;
+
+  kill_and_let_go (self);
+  for (guint i = 0; i < n_hosts; i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (TeesqlObjectInfo) info = NULL;
+
+      g_assert_true (hosted_start (self, "example", &error));
+      info = hosted_put (self, "object", bytes, -1, 0, &error);
+      g_assert_no_error (error);
+      kill_and_let_go (self);
+      if (i == N_WARM)
+        {
+          n_descriptors = count_descriptors ();
+          n_pages = resident_pages ();
+        }
+    }
+  g_test_message ("descriptors %u then %u, resident pages %" G_GSIZE_FORMAT " then %" G_GSIZE_FORMAT, n_descriptors, count_descriptors (),
+                  n_pages, resident_pages ());
+  g_assert_cmpuint (count_descriptors (), <=, n_descriptors);
+  g_assert_cmpuint (resident_pages (), <=, n_pages + PAGES_MORE);
+  g_assert_cmpint (waitpid (-1, NULL, WNOHANG), ==, -1);
+  g_assert_cmpint (errno, ==, ECHILD);
+}
+
 static void
 test_stopped_host_is_let_go (Hosted *self, gconstpointer data)
 {
@@ -679,6 +753,7 @@ main (int argc, char **argv)
   ADD ("hears-of-no-slot-once-it-is-gone", test_lease_outlives_client);
   ADD ("leaves-slots-beside-idle-readers-and-parts", test_slots_are_left);
   ADD ("lets-go-of-a-part-that-failed-before-its-place-is-used-again", test_failed_part_is_let_go);
+  ADD ("keeps-nothing-of-hosts-that-were-killed", test_many_killed);
   ADD_COLD ("names-the-place-of-an-unknown-option", test_unknown_option);
   ADD_COLD ("hands-options-to-the-plugin", test_options_arrive);
   ADD_COLD ("refuses-a-file-that-is-no-module", test_not_a_module);
