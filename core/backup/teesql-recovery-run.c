@@ -1,7 +1,9 @@
 #include "backup/teesql-recovery-run.h"
 
 #include "backup/teesql-layout.h"
+#include "backup/teesql-recovery-confine.h"
 #include "backup/teesql-recovery-end.h"
+#include "backup/teesql-recovery-folder.h"
 #include "backup/teesql-restore-child.h"
 #include "backup/teesql-restore-settings.h"
 #include "backup/teesql-timeline-history.h"
@@ -17,15 +19,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROGRAM       "teesql-wal-fetch"
-#define BUILD_MARK    "meson-private"
-#define LEVELS_MAX    4 /* folders from a program of the build tree up to its root */
-#define POLL_MS       50
-#define LOG_MAX       ((gsize) 64 * 1024 * 1024)
-#define TAIL_LINES    12u
-#define STATUS_LINE   7 /* LOCK_FILE_LINE_PM_STATUS - 1 */
-#define DB_SHUTDOWNED 1 /* catalog/pg_control.h */
-#define LOG           "log"
+#define PROGRAM         "teesql-wal-fetch"
+#define BUILD_MARK      "meson-private"
+#define LEVELS_MAX      4 /* folders from a program of the build tree up to its root */
+#define POLL_MS         50
+#define LOG_MAX         ((gsize) 64 * 1024 * 1024)
+#define TAIL_LINES      12u
+#define STATUS_LINE     7 /* LOCK_FILE_LINE_PM_STATUS - 1 */
+#define DB_SHUTDOWNED   1 /* catalog/pg_control.h */
+#define LOG             "log"
+#define TABLESPACES_MAX 65536u
+/* of a folder that our rules keep closed, or that is not there */
+#define TABLESPACE_HINT                                                                                                                    \
+  "\nhint: a tablespace was made behind the backup, and WAL says where. For it to be made there again, let an empty folder of "            \
+  "PostgreSQL's user stand there, and give --tablespace PATH=PATH; or restore to a moment before it, or from a later backup"
 
 #define fail(error, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_FAILED, "recovery-failed", __VA_ARGS__)
 
@@ -35,7 +42,7 @@ typedef struct
   GCancellable *cancellable;
   TeesqlRestoreOwner owner;
   TeesqlRestoreTree *cluster;
-  TeesqlRestoreTree *run; /* a folder for sockets, log and settings */
+  TeesqlRecoveryFolder run;
   TeesqlWalServer *server;
   GSubprocess *postgres;
 } Recovery;
@@ -90,19 +97,11 @@ teesql_recovery_dup_command (const char *fetch_program, const char *socket)
 static gboolean
 make_run_folder (Recovery *self, GError **error)
 {
-  g_autofree char *path = g_dir_make_tmp ("teesql-recovery-XXXXXX", error);
   static const char hba[] = "local all all reject\n";
 
-  if (path == NULL)
-    return FALSE;
-  if (teesql_restore_owner_differs (&self->owner) && lchown (path, self->owner.uid, self->owner.gid) != 0)
-    {
-      g_rmdir (path);
-      return teesql_restore_fail_errno (error, errno, "giving %s to its owner", path);
-    }
-  self->run = teesql_restore_tree_open (NULL, path, &self->owner, error);
-  return self->run != NULL && teesql_restore_tree_write_file (self->run, "pg_hba.conf", hba, strlen (hba), error) &&
-         teesql_restore_tree_write_file (self->run, "pg_ident.conf", "", 0, error);
+  return teesql_recovery_folder_open (&self->run, &self->owner, error) &&
+         teesql_restore_tree_write_file (self->run.tree, "pg_hba.conf", hba, strlen (hba), error) &&
+         teesql_restore_tree_write_file (self->run.tree, "pg_ident.conf", "", 0, error);
 }
 
 static gboolean
@@ -135,8 +134,8 @@ add_config_file (Recovery *self, GPtrArray *arguments, GError **error)
     }
   if (conf != NULL)
     return TRUE;
-  g_ptr_array_add (arguments, g_strdup_printf ("-cconfig_file=%s/postgresql.conf", teesql_restore_tree_get_path (self->run)));
-  return teesql_restore_tree_write_file (self->run, "postgresql.conf", "", 0, error);
+  g_ptr_array_add (arguments, g_strdup_printf ("-cconfig_file=%s/postgresql.conf", teesql_restore_tree_get_path (self->run.tree)));
+  return teesql_restore_tree_write_file (self->run.tree, "postgresql.conf", "", 0, error);
 }
 
 /* Nobody logs in, nothing is sent anywhere, nothing runs that is not recovery. A command line wins over every file. */
@@ -162,13 +161,14 @@ make_arguments (Recovery *self, GError **error)
                                        "-cssl=off",
                                        "-crecovery_target_action=promote" };
   g_autoptr (GPtrArray) arguments = g_ptr_array_new_with_free_func (g_free);
-  const char *run = teesql_restore_tree_get_path (self->run);
+  const char *run = teesql_restore_tree_get_path (self->run.tree);
   g_autofree char *socket = g_build_filename (run, "wal.sock", NULL);
   g_autofree char *found = self->options->fetch_program == NULL ? teesql_recovery_find_program () : NULL;
   g_autofree char *command = teesql_recovery_dup_command (found != NULL ? found : self->options->fetch_program, socket);
 
   g_ptr_array_add (arguments, g_strdup ("-D"));
   g_ptr_array_add (arguments, g_strdup (self->options->directory));
+  g_ptr_array_add (arguments, g_strdup_printf ("-cdata_directory=%s", self->options->directory)); /* a file may name the old one */
   for (guint i = 0; i < G_N_ELEMENTS (fixed); i++)
     g_ptr_array_add (arguments, g_strdup (fixed[i]));
   g_ptr_array_add (arguments, g_strdup_printf ("-cunix_socket_directories=%s", run));
@@ -194,19 +194,67 @@ check_program (Recovery *self, GError **error)
                g_strerror (errno));
 }
 
+/* Where the tablespaces of the backup are. */
 static gboolean
-start (Recovery *self, GError **error)
+add_links (Recovery *self, GPtrArray *folders, GError **error)
 {
-  g_autoptr (GPtrArray) arguments = check_program (self, error) ? make_arguments (self, error) : NULL;
-  int log = arguments != NULL ? teesql_restore_tree_create (self->run, LOG, error) : -1;
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (TeesqlRestoreTree) tree = teesql_restore_tree_open (self->cluster, "pg_tblspc", &self->owner, error);
+  g_autoptr (GPtrArray) names = tree != NULL ? teesql_restore_tree_list (tree, TABLESPACES_MAX, error) : NULL;
+
+  if (names == NULL)
+    return FALSE;
+  for (guint i = 0; i < names->len; i++)
+    {
+      g_autofree char *path = g_build_filename (teesql_restore_tree_get_path (tree), names->pdata[i], NULL);
+      g_autofree char *target = g_file_read_link (path, NULL);
+
+      if (target != NULL)
+        g_ptr_array_add (folders, g_steal_pointer (&target));
+    }
+  return TRUE;
+}
+
+static gboolean
+make_rules (Recovery *self, int *out_rules, GError **error)
+{
+  g_autoptr (GPtrArray) folders = g_ptr_array_new_with_free_func (g_free);
+  const GPtrArray *new = self->options->new_tablespaces;
+
+  g_ptr_array_add (folders, g_strdup (self->options->directory));
+  g_ptr_array_add (folders, g_strdup (teesql_restore_tree_get_path (self->run.tree)));
+  if (!add_links (self, folders, error))
+    return FALSE;
+  for (guint i = 0; new != NULL &&i < new->len; i++)
+    g_ptr_array_add (folders, g_strdup (new->pdata[i]));
+  g_ptr_array_add (folders, NULL);
+  return teesql_recovery_confine_new ((const char *const *) folders->pdata, out_rules, error);
+}
+
+static gboolean
+spawn (Recovery *self, const GPtrArray *arguments, int rules, GError **error)
+{
+  int log = teesql_restore_tree_create (self->run.tree, LOG, error);
 
   if (log < 0)
     return FALSE;
   self->postgres = teesql_restore_child_spawn (self->options->bin_directory, "postgres", (const char *const *) arguments->pdata,
-                                               &self->owner, SIGQUIT, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, log, error);
+                                               &self->owner, SIGQUIT, rules, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, log, error);
   if (self->postgres == NULL)
     g_prefix_error (error, "postgres: ");
   return self->postgres != NULL;
+}
+
+static gboolean
+start (Recovery *self, GError **error)
+{
+  g_autoptr (GPtrArray) arguments = check_program (self, error) ? make_arguments (self, error) : NULL;
+  int rules = -1;
+  gboolean started = arguments != NULL && make_rules (self, &rules, error) && spawn (self, arguments, rules, error);
+
+  if (rules >= 0)
+    close (rules);
+  return started;
 }
 
 /* ---- running ---- */
@@ -220,9 +268,15 @@ runs (const Recovery *self)
 static char *
 read_log (Recovery *self)
 {
-  g_autoptr (GBytes) bytes = teesql_restore_tree_read_file (self->run, LOG, LOG_MAX, NULL);
+  g_autoptr (GBytes) bytes = teesql_restore_tree_read_file (self->run.tree, LOG, LOG_MAX, NULL);
 
   return bytes != NULL ? g_strndup (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes)) : g_strdup ("");
+}
+
+static gboolean
+is_about_tablespace (const char *log)
+{
+  return strstr (log, "WAL redo") != NULL && (strstr (log, "pg_tblspc/") != NULL || strstr (log, "for Tablespace/CREATE") != NULL);
 }
 
 /* The WAL that was missing says more than what the server made of it. */
@@ -234,7 +288,8 @@ fail_recovery (Recovery *self, GError **error)
   g_autofree char *tail = teesql_restore_child_dup_tail (log, TAIL_LINES);
 
   if (failure == NULL)
-    return fail (error, "the server ended before it had recovered; its last words:\n%s", tail);
+    return fail (error, "the server ended before it had recovered; its last words:\n%s%s", tail,
+                 is_about_tablespace (tail) ? TABLESPACE_HINT : "");
   if (failure->domain != TEESQL_BACKUP_ERROR)
     return fail (error, "recovery stopped: %s; the server's last words:\n%s", failure->message, tail);
   return teesql_fail (error, TEESQL_BACKUP_ERROR, failure->code, teesql_error_get_reason (failure),
@@ -284,7 +339,7 @@ stop (Recovery *self, GError **error)
 {
   if (runs (self))
     g_subprocess_send_signal (self->postgres, SIGINT);
-  if (!g_subprocess_wait (self->postgres, NULL, error))
+  if (!g_subprocess_wait (self->postgres, self->cancellable, error)) /* it writes a checkpoint first */
     return FALSE;
   return (g_subprocess_get_if_exited (self->postgres) && g_subprocess_get_exit_status (self->postgres) == 0) || fail_recovery (self, error);
 }
@@ -348,11 +403,6 @@ clean_settings (Recovery *self, GError **error)
 static void
 recovery_clear (Recovery *self)
 {
-  g_autofree char *parent = NULL;
-  g_autofree char *name = NULL;
-  g_autoptr (TeesqlRestoreTree) above = NULL;
-  TeesqlRestoreOwner ourselves = { geteuid (), getegid () };
-
   if (self->postgres != NULL && runs (self))
     {
       g_subprocess_send_signal (self->postgres, SIGQUIT); /* what it leaves is thrown away */
@@ -362,14 +412,7 @@ recovery_clear (Recovery *self)
   g_clear_object (&self->postgres);
   g_clear_pointer (&self->server, teesql_wal_server_free);
   g_clear_pointer (&self->cluster, teesql_restore_tree_free);
-  if (self->run == NULL)
-    return;
-  parent = g_path_get_dirname (teesql_restore_tree_get_path (self->run));
-  name = g_path_get_basename (teesql_restore_tree_get_path (self->run));
-  g_clear_pointer (&self->run, teesql_restore_tree_free);
-  above = teesql_restore_tree_open (NULL, parent, &ourselves, NULL);
-  if (above == NULL || !teesql_restore_tree_remove (above, name, NULL))
-    g_debug ("%s/%s is left over", parent, name);
+  teesql_recovery_folder_close (&self->run);
 }
 
 gboolean

@@ -8,6 +8,8 @@ G_BEGIN_DECLS
  * @directory: a cluster with a recovery to do
  * @uid, @gid: its owner; (guint) -1: our own
  * @fetch_program: (nullable): %NULL: teesql_recovery_find_program()
+ * @new_tablespaces: (nullable) (element-type utf8): paths that may be written although no link of the cluster leads there: of tablespaces
+ *   that were made behind the backup
  * @old_timeline: that recovery follows; the cluster must be on another one behind it
  * @segment_size: of WAL
  * @end_lsn: how far WAL of @old_timeline leads, where recovery shall go through all of it; 0 where a target ends it
@@ -20,6 +22,7 @@ typedef struct
   guint gid;
   TeesqlWalSource *source;
   const char *fetch_program;
+  const GPtrArray *new_tablespaces;
   guint32 old_timeline;
   guint32 segment_size;
   guint64 end_lsn;

@@ -15,6 +15,7 @@ typedef struct
 {
   TeesqlRestoreOwner owner;
   int stop_signal;
+  int rules;
 } Setup;
 
 /* Between fork and exec of a process with threads: system calls only, not glibc's, which would speak to threads that are not here. */
@@ -29,7 +30,8 @@ become_owner (gpointer user_data)
   if (teesql_restore_owner_differs (&setup->owner))
     ok =
         syscall (SYS_setgroups, 0, NULL) == 0 && syscall (SYS_setresgid, gid, gid, gid) == 0 && syscall (SYS_setresuid, uid, uid, uid) == 0;
-  if (!ok || geteuid () == 0 || prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+  if (!ok || geteuid () == 0 || prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      (setup->rules >= 0 && syscall (SYS_landlock_restrict_self, setup->rules, 0) != 0))
     _exit (STATUS_NO_RIGHTS);
   umask (077);
   prctl (PR_SET_PDEATHSIG, setup->stop_signal, 0, 0, 0);
@@ -37,13 +39,13 @@ become_owner (gpointer user_data)
 
 GSubprocess *
 teesql_restore_child_spawn (const char *bin_directory, const char *program, const char *const *arguments, const TeesqlRestoreOwner *owner,
-                            int stop_signal, GSubprocessFlags flags, int err_fd, GError **error)
+                            int stop_signal, int rules, GSubprocessFlags flags, int err_fd, GError **error)
 {
   static char *environment[] = { (char *) "PATH=/usr/bin:/bin", (char *) "LC_ALL=C", (char *) "TZ=UTC", (char *) "HOME=/", NULL };
   g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (flags);
   g_autoptr (GPtrArray) argv = g_ptr_array_new ();
   g_autofree char *path = g_build_filename (bin_directory, program, NULL);
-  Setup setup = { *owner, stop_signal };
+  Setup setup = { *owner, stop_signal, rules };
 
   g_ptr_array_add (argv, path);
   for (; *arguments != NULL; arguments++)
@@ -87,7 +89,7 @@ teesql_restore_child_run (const char *bin_directory, const char *program, const 
                           GCancellable *cancellable, GError **error)
 {
   g_autoptr (GSubprocess) process =
-      teesql_restore_child_spawn (bin_directory, program, arguments, owner, SIGKILL,
+      teesql_restore_child_spawn (bin_directory, program, arguments, owner, SIGKILL, -1,
                                   G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, -1, error);
   g_autoptr (GBytes) out = NULL;
   g_autofree char *said = NULL;

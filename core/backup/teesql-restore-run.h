@@ -32,7 +32,8 @@ typedef struct
   TeesqlRestoreReport *report;
   TeesqlRestoreOwner owner;
   TeesqlRestoreStaging *staging;
-  GPtrArray *parts; /* TeesqlRestorePart */
+  GPtrArray *parts;           /* TeesqlRestorePart */
+  GPtrArray *new_tablespaces; /* char: where recovery may make some */
   guint64 done;
   guint64 total;
   gint64 told_us;
@@ -41,7 +42,7 @@ typedef struct
 
 void teesql_restore_run_tell (TeesqlRestoreRun *self, const char *phase, guint64 more);
 
-/* reads `OLD=NEW`, OLD a path on the server or an oid, against the newest backup of the chain */
+/* reads `OLD=NEW`, OLD a path on the server or an oid, against the newest backup of the chain; or `PATH=PATH`, of one made behind it */
 gboolean teesql_restore_run_map_tablespaces (TeesqlRestoreRun *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_restore_run_stage_parts (TeesqlRestoreRun *self, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 gboolean teesql_restore_run_has_inside (TeesqlRestoreRun *self); /* a tablespace that becomes a folder of the data directory */

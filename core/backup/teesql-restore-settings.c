@@ -159,6 +159,27 @@ teesql_restore_settings_edit (const char *text, const char *base_text, GPtrArray
 }
 
 char *
+teesql_restore_settings_edit_base (const char *base_text, GPtrArray *removed)
+{
+  g_auto (GStrv) lines = g_strsplit (base_text, "\n", -1);
+  GString *out = g_string_new (NULL);
+  gboolean edited = FALSE;
+
+  for (guint i = 0; lines[i] != NULL; i++)
+    {
+      const char *value = NULL;
+      g_autofree char *name = dup_name (lines[i], &value);
+      gboolean place = name != NULL && strcmp (name, "data_directory") == 0;
+
+      edited = edited || place;
+      g_string_append_printf (out, "%s%s%s", place ? "# teesql restore: " : "", lines[i], lines[i + 1] != NULL ? "\n" : "");
+    }
+  if (edited)
+    note_removed (removed, "data_directory", "postgresql.conf");
+  return g_string_free (out, !edited);
+}
+
+char *
 teesql_restore_settings_end_recovery (const char *text)
 {
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
@@ -233,12 +254,16 @@ teesql_restore_settings_write (TeesqlRestoreTree *tree, const TeesqlRestoreRecov
   g_autofree char *edited = NULL;
   g_autofree char *added = NULL;
   g_autofree char *whole = NULL;
+  g_autofree char *base_edited = NULL;
 
   if (!read_text (tree, TEESQL_RESTORE_AUTO_CONF, &text, error) || !read_text (tree, "postgresql.conf", &base_text, error))
     return FALSE;
   edited = teesql_restore_settings_edit (text, base_text, removed);
   added = teesql_restore_settings_recovery (recovery);
   whole = g_strconcat (edited, added, NULL);
+  base_edited = base_text != NULL ? teesql_restore_settings_edit_base (base_text, removed) : NULL;
+  if (base_edited != NULL && !teesql_restore_tree_replace_file (tree, "postgresql.conf", base_edited, strlen (base_edited), error))
+    return FALSE;
   return teesql_restore_tree_replace_file (tree, TEESQL_RESTORE_AUTO_CONF, whole, strlen (whole), error) &&
          teesql_restore_tree_remove_file (tree, "standby.signal", error) &&
          teesql_restore_tree_remove_file (tree, "recovery.signal", error) &&

@@ -16,6 +16,8 @@ G_BEGIN_DECLS
  * pure. Returns: (transfer full): the text without them, and with what takes their place where postgresql.conf has them
  */
 char *teesql_restore_settings_edit (const char *text, const char *base_text, GPtrArray *removed) G_GNUC_WARN_UNUSED_RESULT;
+/* (nullable): a postgresql.conf without `data_directory`, which only that file can say; %NULL where it does not */
+char *teesql_restore_settings_edit_base (const char *base_text, GPtrArray *removed) G_GNUC_WARN_UNUSED_RESULT;
 /* without restore_command and recovery_target*: they are of no use behind a recovery */
 char *teesql_restore_settings_end_recovery (const char *text) G_GNUC_WARN_UNUSED_RESULT;
 

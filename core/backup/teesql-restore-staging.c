@@ -166,6 +166,20 @@ remove_all_stale (TeesqlRestoreTree *parent, GError **error)
 
 /* ---- our own ---- */
 
+/* By the folder and not by its name: whose folder it lies in may have put another in its place. */
+static gboolean
+give_away (int parent, const char *name, const TeesqlRestoreOwner *owner)
+{
+  int fd = openat (parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  struct stat st;
+  gboolean given = fd >= 0 && fstat (fd, &st) == 0 && st.st_uid == geteuid () && (st.st_mode & 07777) == 0700 && st.st_nlink <= 2 &&
+                   fchown (fd, owner->uid, owner->gid) == 0;
+
+  if (fd >= 0)
+    close (fd);
+  return given;
+}
+
 /* Locked before it has the name by which others know it. */
 static gboolean
 make_marker (TeesqlRestoreStaging *self, GError **error)
@@ -196,7 +210,7 @@ make_folder (TeesqlRestoreStaging *self, const TeesqlRestoreOwner *owner, GError
       g_clear_pointer (&self->name, g_free);
       return teesql_restore_fail_errno (error, errno, "making a folder in %s", teesql_restore_tree_get_path (self->parent));
     }
-  if (teesql_restore_owner_differs (owner) && fchownat (parent, self->name, owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) != 0)
+  if (teesql_restore_owner_differs (owner) && !give_away (parent, self->name, owner))
     return teesql_restore_fail_errno (error, errno, "giving %s to its owner", self->name);
   self->tree = teesql_restore_tree_open (self->parent, self->name, owner, error);
   return self->tree != NULL && make_marker (self, error);
@@ -264,6 +278,8 @@ teesql_restore_staging_free (TeesqlRestoreStaging *self)
 {
   g_autoptr (GError) error = NULL;
 
+  if (self->tree != NULL)
+    remove_parts (self->tree);
   g_clear_pointer (&self->tree, teesql_restore_tree_free);
   if (self->name != NULL && !teesql_restore_tree_remove (self->parent, self->name, &error))
     teesql_log_warning ("restore", "%s is left over: %s", self->name, error->message);

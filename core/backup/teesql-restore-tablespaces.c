@@ -55,6 +55,25 @@ check_new (TeesqlRestoreRun *self, const char *path, const char *oid, GError **e
   return teesql_restore_staging_check (path, error);
 }
 
+/* WAL makes it where it was: it cannot be mapped, and nothing else may be there. */
+static gboolean
+add_new (TeesqlRestoreRun *self, const char *old, const char *new, GError **error)
+{
+  g_autofree char *path = g_canonicalize_filename (new, "/");
+  g_autoptr (GDir) folder = NULL;
+
+  if (strcmp (old, new) != 0 || !self->options->recover)
+    return fail (
+        error, CONFIG, "restore-tablespace",
+        "the backup has no tablespace %s\nhint: one that was made behind it can only be where it was: --recover --tablespace %s=%s", old,
+        old, old);
+  folder = g_dir_open (path, 0, NULL);
+  if (folder == NULL || g_dir_read_name (folder) != NULL)
+    return fail (error, CONFIG, "restore-tablespace", "%s, for a tablespace that was made behind the backup, is no empty folder", path);
+  g_ptr_array_add (self->new_tablespaces, g_steal_pointer (&path));
+  return TRUE;
+}
+
 static gboolean
 map_one (TeesqlRestoreRun *self, const char *mapping, GError **error)
 {
@@ -67,7 +86,7 @@ map_one (TeesqlRestoreRun *self, const char *mapping, GError **error)
   if (equals == NULL || !g_path_is_absolute (equals + 1))
     return fail (error, CONFIG, "restore-tablespace", "`%s` is not OLD=NEW, a tablespace's path or oid and an absolute path", mapping);
   if (archive == NULL)
-    return fail (error, CONFIG, "restore-tablespace", "the backup has no tablespace %s", old);
+    return add_new (self, old, equals + 1, error);
   path = g_canonicalize_filename (equals + 1, "/");
   if (!check_new (self, path, archive->name, error))
     return FALSE;
@@ -84,6 +103,7 @@ teesql_restore_run_map_tablespaces (TeesqlRestoreRun *self, GError **error)
   const char *const *map = self->options->tablespace_map;
 
   self->parts = g_ptr_array_new_with_free_func ((GDestroyNotify) teesql_restore_part_free);
+  self->new_tablespaces = g_ptr_array_new_with_free_func (g_free);
   for (; map != NULL && *map != NULL; map++)
     if (!map_one (self, *map, error))
       return FALSE;

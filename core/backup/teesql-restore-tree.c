@@ -449,7 +449,7 @@ remove_beneath (int folder, const char *name, guint depth)
 
   if (unlinkat (folder, name, 0) == 0 || errno == ENOENT)
     return 0;
-  if (errno != EISDIR && errno != EPERM)
+  if (errno != EISDIR && errno != EPERM && errno != EACCES) /* a folder in one that is not ours can be emptied */
     return errno;
   if (depth >= DEPTH_MAX)
     return ELOOP;

@@ -44,6 +44,13 @@ open_archive (const TeesqlRestoreUnpack *self, const TeesqlArchive *archive, GCa
 }
 
 static gboolean
+fail_size (const TeesqlArchive *archive, const char *what, guint64 total, GError **error)
+{
+  return integrity (error, "archive-size", "%s has %s%" G_GUINT64_FORMAT " bytes, expected %" G_GUINT64_FORMAT, archive->name, what, total,
+                    archive->plain_size);
+}
+
+static gboolean
 pump (TeesqlRestoreUnpack *self, const TeesqlArchive *archive, Feed feed, gpointer target, GCancellable *cancellable, GError **error)
 {
   g_autoptr (TeesqlSealedSource) source = open_archive (self, archive, cancellable, error);
@@ -55,18 +62,19 @@ pump (TeesqlRestoreUnpack *self, const TeesqlArchive *archive, Feed feed, gpoint
     return FALSE;
   do
     {
-      if (g_cancellable_set_error_if_cancelled (cancellable, error) || !teesql_sealed_source_read (source, &data, &size, error) ||
-          (size > 0 && !feed (target, data, size, error)))
+      if (g_cancellable_set_error_if_cancelled (cancellable, error) || !teesql_sealed_source_read (source, &data, &size, error))
         return FALSE;
       total += size;
+      if (total > archive->plain_size) /* before it fills a disk */
+        return fail_size (archive, "at least ", total, error);
+      if (size > 0 && !feed (target, data, size, error))
+        return FALSE;
       if (self->progress != NULL)
         self->progress (size, self->progress_data);
     }
   while (size > 0);
   self->n_bytes += total;
-  return total == archive->plain_size ||
-         integrity (error, "archive-size", "%s has %" G_GUINT64_FORMAT " bytes, expected %" G_GUINT64_FORMAT, archive->name, total,
-                    archive->plain_size);
+  return total == archive->plain_size || fail_size (archive, "", total, error);
 }
 
 /* ---- the manifest ---- */

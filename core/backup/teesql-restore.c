@@ -182,6 +182,7 @@ recover (TeesqlRestoreRun *self, GError **error)
     .uid = self->options->uid,
     .gid = self->options->gid,
     .source = self->source,
+    .new_tablespaces = self->new_tablespaces,
     .old_timeline = self->plan->timeline,
     .segment_size = self->plan->view->record->segment_size,
     .end_lsn = self->options->target == TEESQL_RESTORE_LATEST ? last->end_lsn : 0,
@@ -235,6 +236,7 @@ run_clear (TeesqlRestoreRun *self)
 {
   g_clear_pointer (&self->staging, teesql_restore_staging_free);
   g_clear_pointer (&self->parts, g_ptr_array_unref);
+  g_clear_pointer (&self->new_tablespaces, g_ptr_array_unref);
   g_clear_pointer (&self->plan, teesql_restore_plan_free);
   g_clear_pointer (&self->source, teesql_wal_source_free);
 }

@@ -14,6 +14,7 @@
 #define SIZE_SIZE       12
 #define PART_MAX        ((gsize) 255) /* NAME_MAX */
 #define OID_DIGITS_MAX  10
+#define DEPTH_MAX       48u /* PostgreSQL has six; whoever clears away after us goes no deeper than 64 */
 
 #define malformed(error, reason, ...) teesql_fail (error, TEESQL_BACKUP_ERROR, TEESQL_ERROR_MALFORMED, reason, __VA_ARGS__)
 
@@ -27,12 +28,13 @@ gboolean
 teesql_tar_name_is_safe (const char *name)
 {
   const char *part = name;
+  guint depth = 0;
 
   for (const char *at = name;; at++)
     {
       if (*at == '/' || *at == '\0')
         {
-          if (!part_is_safe (part, (gsize) (at - part)))
+          if (!part_is_safe (part, (gsize) (at - part)) || ++depth > DEPTH_MAX)
             return FALSE;
           part = at + 1;
         }

@@ -164,7 +164,8 @@ list_server_arguments (const TeesqlManagedPlace *place)
 {
   GPtrArray *arguments = g_ptr_array_new ();
   g_autofree char *sockets = dup_quoted (place->socket_directory);
-  static const char *const files[] = { "config_file=%s/postgresql.conf", "hba_file=%s/pg_hba.conf", "ident_file=%s/pg_ident.conf" };
+  static const char *const files[] = { "data_directory=%s", "config_file=%s/postgresql.conf", "hba_file=%s/pg_hba.conf",
+                                       "ident_file=%s/pg_ident.conf" };
 
   g_ptr_array_add (arguments, (gpointer) "postgres");
   g_ptr_array_add (arguments, (gpointer) "-D");

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """`teesql restore` of what a teesqld archived: every target, every refusal, every interruption."""
 
+import hashlib
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
@@ -47,6 +49,9 @@ def fill(world):
     world.oid = world.postgres.admin("SELECT oid FROM pg_tablespace WHERE spcname = 'fast'")
     for name, value in (("listen_addresses", "'*'"), ("archive_command", "'touch /nowhere/%f'"), ("primary_conninfo", "'host=old'"), ("work_mem", "'5MB'")):
         world.postgres.admin(f"ALTER SYSTEM SET {name} = {value}")
+    # a restored cluster that believed this would start on the old one
+    with open(os.path.join(world.postgres.data, "postgresql.conf"), "a", encoding="utf-8") as f:
+        f.write(f"data_directory = '{world.postgres.data}'\n")
     world.full = world.backup("--full")
     insert(world, 5000)
     world.first = Moment(world)
@@ -88,6 +93,15 @@ def refuse(world, reason, *arguments, name="refused", **extra):
     assert name is None or not os.path.exists(world.target(name)), "the final folder is there"
     equal(world.leftovers(), [], "left over")
     return stderr
+
+
+def contents(folder):
+    found = {}
+    for base, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(base, name), "rb") as f:
+                found[os.path.join(base, name)] = hashlib.sha256(f.read()).hexdigest()
+    return found
 
 
 # --- targets
@@ -170,7 +184,7 @@ def prepared(world):
         contains(conf, part)
     for gone in ("host=old", "/nowhere/", "listen_addresses = '*'"):
         assert gone not in conf, conf
-    equal(sorted(result["removed_settings"]), [f"{s} (postgresql.auto.conf)" for s in ("archive_command", "listen_addresses", "primary_conninfo")], "removed")
+    equal(sorted(result["removed_settings"]), sorted(["data_directory (postgresql.conf)", *(f"{s} (postgresql.auto.conf)" for s in ("archive_command", "listen_addresses", "primary_conninfo"))]), "removed")
     assert os.path.exists(os.path.join(path, "recovery.signal")) and os.path.exists(os.path.join(path, "backup_label"))
     equal([n for n in os.listdir(os.path.join(path, "pg_wal")) if len(n) == 24], [], "WAL")
     modes = {os.lstat(os.path.join(d, n)).st_mode & 0o777 for d, folders, files in os.walk(path) for n in folders + files}
@@ -538,6 +552,52 @@ def beside(world):
     for name in ("one", "two"):
         assert is_complete(world, name)
         shutil.rmtree(world.target(name))
+
+
+@case("a tablespace that was made behind the backup: the old cluster's files are not written to, and it is made where somebody made room")
+def tablespace_new(world):
+    """Behind those that go from the first backup to the newest point: from here on there lies a tablespace on that way."""
+    home = tempfile.mkdtemp(dir=world.place)
+    late = os.path.join(home, "late")
+    os.mkdir(late, 0o700)
+    if world.postgres.user:
+        os.chown(late, world.postgres.user.pw_uid, world.postgres.user.pw_gid)
+        os.chmod(home, 0o711)
+    before = Moment(world)
+    world.postgres.admin(f"CREATE TABLESPACE late LOCATION '{late}'")
+    world.postgres.admin("CREATE TABLE latecomer TABLESPACE late AS SELECT g AS id, 'old' AS x FROM generate_series(1, 1000) g")
+    world.postgres.admin("CHECKPOINT")
+    world.archived()
+    # the old cluster goes on, and recovery, which ends before, must not set its files back
+    moment = Moment(world)
+    world.postgres.admin("UPDATE latecomer SET x = 'new'")
+    world.postgres.admin("CHECKPOINT")
+    files = contents(late)
+    stderr = refuse(world, "recovery-failed", "--recover", "--to-lsn", moment.lsn)
+    contains(stderr, "WAL redo")
+    contains(stderr, "--tablespace PATH=PATH")
+    equal(contents(late), files, "the old cluster's files")
+    for new, said in ((late, "is no empty folder"), ("/elsewhere", "made behind it")):
+        code, result, stderr = world.restore("refused", "--recover", "--tablespace", f"{late}={new}", check=False)
+        equal((code, result["reason"]), (2, "restore-tablespace"), stderr)
+        contains(stderr, said)
+    # on the machine of the old cluster it can be had as of before; on another one with room for it
+    world.restore("before", "--recover", "--to-lsn", before.lsn)
+    check(world, "before", before)
+    world.postgres.admin("DROP TABLE latecomer")
+    world.postgres.admin("DROP TABLESPACE late")
+    os.rename(late, late + ".old")
+    os.mkdir(late, 0o700)
+    if world.postgres.user:
+        os.chown(late, world.postgres.user.pw_uid, world.postgres.user.pw_gid)
+    world.restore("made", "--recover", "--to-lsn", moment.lsn, "--tablespace", f"{late}={late}")
+    with Restored(world, "made") as restored:
+        equal(restored.sql("SELECT count(*) || min(x) || max(x) FROM latecomer"), "1000oldold", "rows")
+    shutil.rmtree(world.target("made"))
+    shutil.rmtree(home)
+    world.backup()
+    world.last = Moment(world)
+    world.archived()
 
 
 # --- roll back, and go on

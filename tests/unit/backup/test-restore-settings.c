@@ -48,6 +48,21 @@ test_base (void)
   expect_edit ("", "listen_addresses = '0.0.0.0'\n", "listen_addresses = 'localhost'\n", "listen_addresses (postgresql.conf)");
 }
 
+/* It is read before postgresql.auto.conf, and so only there it can be taken out. */
+static void
+test_data_directory (void)
+{
+  g_autoptr (GPtrArray) list = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *edited =
+      teesql_restore_settings_edit_base ("port = 1\n  Data_Directory='/old' # x\ndata_directory_mode = 0700\nport = 2", list);
+  g_autofree char *nothing = teesql_restore_settings_edit_base ("#data_directory = 'ConfigDir'\n\nport = 1\n", list);
+
+  g_assert_cmpstr (edited, ==, "port = 1\n# teesql restore:   Data_Directory='/old' # x\ndata_directory_mode = 0700\nport = 2");
+  g_assert_null (nothing);
+  g_assert_cmpuint (list->len, ==, 1);
+  g_assert_cmpstr (list->pdata[0], ==, "data_directory (postgresql.conf)");
+}
+
 static void
 test_include (void)
 {
@@ -112,6 +127,7 @@ main (int argc, char **argv)
   g_test_add_func ("/restore-settings/what reaches the old cluster is taken out", test_auto);
   g_test_add_func ("/restore-settings/only local addresses stay", test_listen);
   g_test_add_func ("/restore-settings/postgresql.conf is overruled", test_base);
+  g_test_add_func ("/restore-settings/the old data directory is no longer named", test_data_directory);
   g_test_add_func ("/restore-settings/where files are included everything is overruled", test_include);
   g_test_add_func ("/restore-settings/values are quoted, and leave with the recovery", test_recovery);
   g_test_add_func ("/restore-settings/a time has its zone", test_times);

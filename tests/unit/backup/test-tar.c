@@ -218,6 +218,8 @@ test_paths (void)
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     expect_entry_refused ('0', names[i], NULL, "x", "tar-path");
   expect_entry_refused ('5', "../up/", NULL, NULL, "tar-path");
+  expect_entry_refused ('5', "a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/", NULL,
+                        NULL, "tar-path"); /* deeper than anybody clears away */
   expect_entry_refused ('5', "base//", NULL, NULL, "tar-path");
   expect_entry_refused ('2', "../pg_tblspc/1/", "/srv", NULL, "tar-path");
 }
