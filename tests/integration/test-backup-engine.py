@@ -18,7 +18,7 @@ from harness.tap import case, comment, contains, equal
 from harness.world import Postgres, postgres_user
 
 SEED = int(os.environ.get("TEESQL_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
-ROUNDS = 20 if os.environ.get("TEESQL_TEST_FULL") else 5
+ROUNDS = 20 if os.environ.get("TEESQL_FULL") == "1" else 5
 
 
 # -- Base backups ------------------------------------------------------------------------------------------------------

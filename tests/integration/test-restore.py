@@ -18,7 +18,7 @@ from harness.backups import BackupWorld, Restored, checksums, lsn, shutil
 from harness.processes import TEESQL, wait_for
 from harness.tap import case, comment, contains, equal
 
-ROUNDS = 20 if os.environ.get("TEESQL_TEST_FULL") else 5
+ROUNDS = 20 if os.environ.get("TEESQL_FULL") == "1" else 5
 DIGEST = "SELECT count(*) || ' ' || coalesce(md5(string_agg(id || x, ',' ORDER BY id)), '') FROM {}"
 TABLES = ("t", "elsewhere")
 

@@ -17,7 +17,7 @@ from harness.processes import wait_for
 from harness.tap import case, comment, contains, equal
 
 SEED = int(os.environ.get("TEESQL_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
-ROUNDS = 12 if os.environ.get("TEESQL_TEST_FULL") else 4
+ROUNDS = 12 if os.environ.get("TEESQL_FULL") == "1" else 4
 SEGMENT = 16 * 1024 * 1024
 QUIET = {"autovacuum": "off", "checkpoint_timeout": "1h"}
 

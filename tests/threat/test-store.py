@@ -16,7 +16,7 @@ from harness.processes import wait_for
 from harness.tap import case, comment, equal
 
 SEED = int(os.environ.get("TEESQL_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
-FLIPS = None if os.environ.get("TEESQL_TEST_FULL") else 200  # positions within each object; None: every byte of all but the longest
+FLIPS = None if os.environ.get("TEESQL_FULL") == "1" else 200  # positions within each object; None: every byte of all but the longest
 SEGMENT, TAG, HEADER = 1 << 20, 16, 140  # docs/sealed-format.md
 QUIET = {"autovacuum": "off", "checkpoint_timeout": "1h"}
 
@@ -417,7 +417,7 @@ def beside(world):
 @case("every flipped byte is found, in many objects at once")
 def flipped(world):
     """One verification judges a flip in each object, and each must be named; of the records one at a time, since a chain breaks once.
-    TEESQL_TEST_FULL: every byte of all but the three largest objects."""
+    TEESQL_FULL=1: every byte of all but the three largest objects."""
     names, records = sorted_by_kind(Store(world.objects))
     generator = random.Random(SEED)
     sizes = {n: len(c) for n, c in Store(world.objects).genuine.items()}

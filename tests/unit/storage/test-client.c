@@ -457,14 +457,14 @@ kill_and_let_go (Hosted *self)
     g_main_context_iteration (NULL, TRUE);
 }
 
-#define N_WARM     20
-#define PAGES_MORE 1024 /* what an allocator may come to hold; a host's memory that stayed mapped would be more */
+#define N_WARM     20u
+#define PAGES_MORE 1024u /* what an allocator may come to hold; a host's memory that stayed mapped would be more */
 
 /* A hundred hosts, a thousand in the full run, each killed after a call: nothing of them stays. */
 static void
 test_many_killed (Hosted *self, gconstpointer data)
 {
-  const guint n_hosts = g_getenv ("TEESQL_FULL") != NULL ? 1000 : 100;
+  const guint n_hosts = g_strcmp0 (g_getenv ("TEESQL_FULL"), "1") == 0 ? 1000 : 100;
   g_autoptr (GBytes) bytes = hosted_pattern (1000);
   guint n_descriptors = 0;
   gsize n_pages = 0;
@@ -488,7 +488,9 @@ test_many_killed (Hosted *self, gconstpointer data)
   g_test_message ("descriptors %u then %u, resident pages %" G_GSIZE_FORMAT " then %" G_GSIZE_FORMAT, n_descriptors, count_descriptors (),
                   n_pages, resident_pages ());
   g_assert_cmpuint (count_descriptors (), <=, n_descriptors);
+#if !defined __SANITIZE_ADDRESS__ /* which keeps what was freed */
   g_assert_cmpuint (resident_pages (), <=, n_pages + PAGES_MORE);
+#endif
   g_assert_cmpint (waitpid (-1, NULL, WNOHANG), ==, -1);
   g_assert_cmpint (errno, ==, ECHILD);
 }
