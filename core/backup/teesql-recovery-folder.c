@@ -29,8 +29,7 @@ lock_stale (int above, const char *name, const TeesqlRestoreOwner *owner)
 
   if (fd < 0)
     return -1;
-  if (fstat (fd, &st) == 0 && st.st_uid == owner->uid && st.st_mtime + MIN_AGE_S < time (NULL) &&
-      flock (fd, LOCK_EX | LOCK_NB) == 0)
+  if (fstat (fd, &st) == 0 && st.st_uid == owner->uid && st.st_mtime + MIN_AGE_S < time (NULL) && flock (fd, LOCK_EX | LOCK_NB) == 0)
     return fd;
   close (fd);
   return -1;

@@ -159,6 +159,7 @@ make_arguments (Recovery *self, GError **error)
                                        "-carchive_cleanup_command=",
                                        "-cexternal_pid_file=",
                                        "-cssl=off",
+                                       "-cdynamic_shared_memory_type=mmap", /* in the cluster, and not in a folder of everybody's */
                                        "-crecovery_target_action=promote" };
   g_autoptr (GPtrArray) arguments = g_ptr_array_new_with_free_func (g_free);
   const char *run = teesql_restore_tree_get_path (self->run.tree);
